@@ -1,0 +1,185 @@
+"""Keys, each bound to one algorithm, and the ring of those that a service uses (RFC 7517, 7518)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import Algorithm
+
+from falcon_auth.errors import InvalidTokenError
+from falcon_auth.segments import decode_segment, dump_segment, encode_segment, parse_segment
+
+ASYMMETRIC = ("RS256", "PS256", "ES256", "EdDSA")
+SYMMETRIC = ("HS256", "HS384", "HS512")
+MIN_RSA_BITS = 2048  # RFC 7518, 3.3.
+MAX_RSA_BITS = 8192  # Each check of a signature takes time with its square.
+MAX_HEADER_CACHE = 64  # Headers that were accepted; a service has one for each key.
+_HEADER_MEMBERS = {"alg", "typ", "kid"}
+# What the thumbprint is taken of (RFC 7638, 3.2; RFC 8037, 2), and nothing else is published.
+_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+
+class UnfitKeyError(Exception):
+    """A key cannot be used. The message says why, and holds nothing of the key."""
+
+
+class UnknownKeyError(InvalidTokenError):
+    """A token names a key that the ring does not have."""
+
+    def __init__(self) -> None:
+        super().__init__("kid")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """A key and the one algorithm that it is for. Its repr shows neither half of it.
+
+    Both halves are prepared once; PyJWT's codec would do so at each call.
+    """
+
+    kid: str
+    algorithm: str
+    signing: Any = field(repr=False)  # None where it only verifies.
+    verifying: Any = field(repr=False)
+    implementation: Algorithm = field(repr=False)
+    header: str = field(repr=False)  # The encoded header of every token that it signs.
+    jwk: Mapping[str, str] | None = field(default=None, repr=False)  # The public half; never HMAC.
+
+    @classmethod
+    def symmetric(cls, secret: str, algorithm: str) -> Key:
+        """Make an HMAC key; its `kid` is derived one way, so that it tells nothing of it.
+
+        Raises `UnfitKeyError` for what is an asymmetric key's text: with a public one as the
+        secret, everyone could sign.
+        """
+        implementation = jwt.get_algorithm_by_name(algorithm)
+        try:
+            material = implementation.prepare_key(secret)
+        except jwt.InvalidKeyError:
+            raise UnfitKeyError("is an asymmetric key, which cannot be a secret") from None
+        label = b"falcon-auth kid " + algorithm.encode()
+        kid = encode_segment(hmac.digest(material, label, hashlib.sha256)[:12])
+        return cls(kid, algorithm, material, material, implementation, _header(algorithm, kid))
+
+    @classmethod
+    def asymmetric(cls, key: object, algorithm: str) -> Key:
+        """Make a key of a private or public key object of `cryptography`.
+
+        Its `kid` is the thumbprint of the public half (RFC 7638). Raises `UnfitKeyError` where
+        the key is not of the kind or size that the algorithm asks for.
+        """
+        private = key if isinstance(key, PrivateKey) else None
+        public = key if private is None else private.public_key()
+        check_fitness(public, algorithm)
+        implementation = jwt.get_algorithm_by_name(algorithm)
+        members = implementation.to_jwk(public, as_dict=True)
+        basis = {name: members[name] for name in _MEMBERS[members["kty"]]}
+        kid = thumbprint(basis)
+        jwk = MappingProxyType(basis | {"kid": kid, "alg": algorithm, "use": "sig"})
+        header = _header(algorithm, kid)
+        return cls(kid, algorithm, private, public, implementation, header, jwk)
+
+    def sign(self, payload: Mapping[str, Any]) -> str:
+        """Return the token (JWS compact form, RFC 7515, 3.1) of a payload."""
+        signed = f"{self.header}.{dump_segment(payload)}"
+        signature = self.implementation.sign(signed.encode(), self.signing)
+        return f"{signed}.{encode_segment(signature)}"
+
+    def verifies(self, signed: str, signature: str) -> bool:
+        """Return whether a signature (base64url) is this key's for an ASCII text."""
+        return self.implementation.verify(
+            signed.encode(), self.verifying, decode_segment(signature)
+        )
+
+
+class KeySource(Protocol):
+    """Where a codec has its keys from; they may change while it runs. Safe for any thread."""
+
+    def current(self) -> KeyRing:
+        """Return the ring of this moment."""
+
+    def key_for(self, header: str) -> Key:
+        """Return the key of a token's encoded header. Raises `InvalidTokenError`."""
+
+
+class KeyRing:
+    """The keys of a service: the first one signs, every one verifies. Immutable.
+
+    An empty one, of a service that only verifies, refuses every token.
+    """
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self.keys = tuple({key.kid: key for key in reversed(keys)}.values())[::-1]
+        self._by_kid = {key.kid: key for key in self.keys}  # Of equals, the first stayed.
+        # Only what was accepted is remembered: a refusal raises, and is not cached.
+        self.key_for = lru_cache(MAX_HEADER_CACHE)(self._read_header)
+
+    @property
+    def signing_key(self) -> Key:
+        """The key that signs."""
+        return self.keys[0]
+
+    def current(self) -> KeyRing:
+        """Return itself: a ring is the source of keys that never change."""
+        return self
+
+    def find(self, kid: str) -> Key | None:
+        """Return the key of that id."""
+        return self._by_kid.get(kid)
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """Return the JSON Web Key Set (RFC 7517, 5): public halves, never an HMAC key."""
+        return {"keys": [dict(key.jwk) for key in self.keys if key.jwk is not None]}
+
+    def _read_header(self, header: str) -> Key:
+        """See `KeySource.key_for`."""
+        try:
+            members = parse_segment(header)
+        except ValueError:
+            raise InvalidTokenError("form") from None
+        if set(members) != _HEADER_MEMBERS:
+            raise InvalidTokenError("header")
+        kid = members["kid"]
+        key = self.find(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise UnknownKeyError
+        # The algorithm that the key is for decides, never the header's word (RFC 8725, 3.1).
+        if members["alg"] != key.algorithm or members["typ"] != "JWT":
+            raise InvalidTokenError("header")
+        return key
+
+
+def check_fitness(public: object, algorithm: str) -> None:
+    """Raise `UnfitKeyError` unless *public* is a key of the algorithm's kind and size."""
+    if algorithm in {"RS256", "PS256"}:
+        if not isinstance(public, rsa.RSAPublicKey):
+            raise UnfitKeyError(f"is no RSA key, which {algorithm} needs")
+        if not MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS:
+            raise UnfitKeyError(f"needs {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
+    elif algorithm == "ES256":
+        if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
+            raise UnfitKeyError("is no key on the curve P-256, which ES256 needs")
+    elif not isinstance(public, ed25519.Ed25519PublicKey):
+        raise UnfitKeyError("is no Ed25519 key, which EdDSA needs")
+
+
+def thumbprint(basis: Mapping[str, str]) -> str:
+    """Return the JWK thumbprint (RFC 7638): SHA-256 of the members in their one spelling."""
+    text = json.dumps(basis, separators=(",", ":"), sort_keys=True)
+    return encode_segment(hashlib.sha256(text.encode()).digest())
+
+
+def _header(algorithm: str, kid: str) -> str:
+    return dump_segment({"alg": algorithm, "kid": kid, "typ": "JWT"})
