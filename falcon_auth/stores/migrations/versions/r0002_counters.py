@@ -1,0 +1,29 @@
+"""Make the counters of attempts."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Make the table; on PostgreSQL it is not logged: a crash may forget a minute's attempts."""
+    unlogged = op.get_context().dialect.name == "postgresql"
+    op.create_table(
+        "counters",
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("hits", sa.Integer, nullable=False),
+        sa.Column("started_at", sa.Double, nullable=False),
+        sa.Column("ends_at", sa.Double, nullable=False),
+        sa.PrimaryKeyConstraint("key", name="counters_pkey"),
+        prefixes=["UNLOGGED"] if unlogged else [],
+    )
+    op.create_index("counters_ends_at_idx", "counters", ["ends_at"])
+
+
+def downgrade() -> None:
+    """Forget the counters."""
+    op.drop_table("counters")

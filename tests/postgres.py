@@ -1,0 +1,73 @@
+"""A PostgreSQL server of the test's own, which it may stop."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from databases import missing
+from processes import free_port
+
+
+class PostgresServer:
+    """A PostgreSQL that a test may stop. It is run by an account that may: it refuses root."""
+
+    def __init__(self):
+        self._bin = _postgres_programs()
+        # Not in pytest's folder: every run of pytest closes that one to other accounts.
+        self._folder = Path(tempfile.mkdtemp(prefix="falcon-auth-postgres-"))
+        self._data = self._folder / "data"
+        self._said = self._folder / "programs.log"
+        self.port = free_port()
+        self._account = []
+        if os.geteuid() == 0:
+            owner = next((name for name in ("postgres", "nobody") if _has_account(name)), "nobody")
+            self._account = ["setpriv", f"--reuid={owner}", "--clear-groups"]
+            self._data.mkdir()
+            shutil.chown(self._data, owner)
+            self._folder.chmod(0o711)
+        self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync")
+
+    @property
+    def url(self):
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self):
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        self._run(
+            "pg_ctl", "start", "-w", "-D", self._data, "-o", options, "-l", self._data / "log"
+        )
+
+    def stop(self, mode="immediate"):
+        self._run("pg_ctl", "stop", "-w", "-D", self._data, "-m", mode)
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self._folder)
+
+    def _run(self, program, *arguments):
+        command = [*self._account, str(self._bin / program), *map(str, arguments)]
+        with self._said.open("ab") as said:  # No pipe: the server would keep it open.
+            done = subprocess.run(
+                command, check=False, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/"
+            )
+        assert done.returncode == 0, (done.returncode, self._said.read_text()[-300:])
+
+
+def _postgres_programs():
+    found = shutil.which("initdb")
+    places = [found] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not places:
+        missing("PostgreSQL's initdb")
+    return Path(places[-1]).resolve().parent
+
+
+def _has_account(name):
+    with suppress(KeyError):
+        return bool(pwd.getpwnam(name))
+    return False

@@ -1,0 +1,350 @@
+"""Counters of attempts: in memory, in a database, in Redis; alone and shared."""
+
+# ruff: noqa: SLF001 - where a library takes no clock, a test moves its time by hand
+
+import itertools
+import socket
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import EMAIL, PASSWORD, Clock, outcome
+from databases import REDIS_URL, database_for, race
+from limits import RateLimitItemPerMinute
+from limits.strategies import FixedWindowRateLimiter
+
+from falcon_auth.stores.breaker import Breaker, OutageError
+from falcon_auth.stores.counters import MemoryCounters
+
+WINDOW = 60
+KINDS = ("memory", "sqlite", "postgresql", "redis")
+
+
+@pytest.fixture(params=KINDS)
+def counters(request, clock):
+    """The same counters as two processes have them."""
+    if request.param == "memory":
+        both = [MemoryCounters(clock=clock)] * 2
+    elif request.param == "redis":
+        both = list(redis_pair(request, clock))
+    else:
+        both = list(sql_pair(request, clock))
+    yield both
+    for each in set(both):
+        if hasattr(each, "close"):
+            each.close()
+
+
+def sql_pair(request, clock):
+    from falcon_auth.stores.database import open_engine
+    from falcon_auth.stores.sql_counters import SqlCounters
+
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url = request.getfixturevalue(name)
+    for _ in range(2):
+        database = database_for(open_engine(url, pool_size=8))
+        request.addfinalizer(database.close)
+        yield SqlCounters(database, clock=clock)
+
+
+def redis_pair(request, clock):
+    from falcon_auth.stores.redis_counters import RedisCounters
+
+    url = request.getfixturevalue("redis_url")
+    prefix = request.getfixturevalue("redis_prefix")
+    for _ in range(2):
+        yield RedisCounters(url, clock=clock, prefix=prefix)
+
+
+def hits(windows):
+    return [each.hits for each in windows]
+
+
+def test_nothing_is_counted_at_first(counters, clock):
+    assert counters[0].read(["a", "b"]) == [(0, clock.now), (0, clock.now)]
+
+
+def test_each_key_is_counted_for_itself_and_for_everyone(counters):
+    counters[0].count(["a", "b"], WINDOW)
+    counted = counters[1].count(["b", "c"], WINDOW)
+
+    assert hits(counted) == [2, 1]
+    assert hits(counters[0].read(["c", "b", "a", "x"])) == [1, 2, 1, 0]
+
+
+def test_a_window_ends_when_it_was_to_end_at_its_first_hit(counters, clock):
+    counters[0].count(["a"], WINDOW)
+
+    (window,) = counters[1].count(["a"], WINDOW)
+
+    assert window.ends_at == pytest.approx(clock.now + WINDOW, abs=0.5)  # Redis's clock runs on.
+
+
+def test_clearing_forgets_one_counter(counters):
+    counters[0].count(["a", "b"], WINDOW)
+
+    counters[1].clear("a")
+    counters[1].clear("never-counted")
+
+    assert hits(counters[0].read(["a", "b"])) == [0, 1]
+
+
+def test_resetting_forgets_all(counters):
+    counters[0].count(["a", "b"], WINDOW)
+
+    assert counters[1].reset() == 2
+    assert counters[1].reset() == 0
+    assert hits(counters[0].read(["a", "b"])) == [0, 0]
+
+
+def test_the_limits_library_takes_them_for_a_storage(counters):
+    limiter, item = FixedWindowRateLimiter(counters[0]), RateLimitItemPerMinute(2)
+
+    assert [limiter.hit(item, "ada") for _ in range(3)] == [True, True, False]
+    assert limiter.test(item, "ada") is False
+    assert limiter.get_window_stats(item, "ada").remaining == 0
+    limiter.clear(item, "ada")
+    assert limiter.hit(item, "ada", cost=2) is True
+    assert limiter.hit(item, "ada") is False
+    assert counters[0].check() is True
+    assert counters[0].get_expiry(item.key_for("nobody")) == pytest.approx(counters[0]._clock())
+
+
+def test_two_processes_never_allow_more_than_the_limit(counters):
+    """Of many attempts at once each gets a number of its own; none is lost, no lock is dead."""
+    keys = [["pair", "address", "account"], ["account", "pair", "address"]]
+    turns = list(itertools.islice(itertools.cycle(zip(counters, keys, strict=True)), 12))
+
+    def attempt(each, order):
+        windows = dict(zip(order, each.count(order, WINDOW), strict=True))
+        return [windows[key].hits for key in ("pair", "address", "account")]
+
+    for number in range(6):
+        first = number * len(turns) + 1
+
+        results = race(*[lambda turn=turn: attempt(*turn) for turn in turns])
+
+        for column in zip(*results, strict=True):
+            assert sorted(column) == list(range(first, first + len(turns)))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+class TestClocks:
+    """Windows in a database are told by the clocks of the processes."""
+
+    @pytest.fixture
+    def shared(self, kind, request):
+        clocks = Clock(), Clock()
+        request.param = kind
+        both = list(sql_pair(request, None))
+        for each, clock in zip(both, clocks, strict=True):
+            each._clock = clock
+        return both, clocks
+
+    def test_a_window_that_is_over_starts_anew(self, shared):
+        (one, _), (clock, _) = shared
+        one.count(["a"], WINDOW)
+        one.count(["a"], WINDOW)
+        clock.advance(seconds=WINDOW)
+
+        assert hits(one.read(["a"])) == [0]
+        assert one.count(["a"], WINDOW) == [(1, clock.now + WINDOW)]
+
+    def test_a_clock_that_is_somewhat_behind_counts_on(self, shared):
+        (one, other), (_, behind) = shared
+        behind.advance(seconds=-WINDOW / 2)
+        one.count(["a"], WINDOW)
+
+        assert hits(other.read(["a"])) == [1]
+        assert hits(other.count(["a"], WINDOW)) == [2]
+
+    def test_a_clock_that_was_put_back_does_not_lock_anyone_out(self, shared):
+        (one, _), (clock, _) = shared
+        one.count(["a"], WINDOW)
+        clock.advance(days=-1)
+
+        assert hits(one.read(["a"])) == [0]
+        assert one.count(["a"], WINDOW) == [(1, clock.now + WINDOW)]
+
+    def test_windows_that_are_over_are_swept(self, shared):
+        (one, _), (clock, _) = shared
+        one.count([f"key-{n}" for n in range(700)], WINDOW)
+        clock.advance(seconds=WINDOW + 1)
+        one.count(["live"], WINDOW)
+
+        assert one.sweep() is True
+        assert one.sweep() is False
+        assert one.reset() == 1
+
+
+def test_a_cleared_counter_is_not_missed_when_its_time_comes(clock):
+    counters = MemoryCounters(clock=clock)
+    counters.count(["a"], WINDOW)
+    counters.clear("a")
+    clock.advance(seconds=WINDOW)
+
+    assert hits(counters.count(["b"], WINDOW)) == [1]
+    assert counters.reset() == 1
+
+
+# --- Redis away
+
+
+@pytest.fixture
+def hung_port():
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def refusing_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]  # Closed again: it refuses.
+
+
+@pytest.fixture
+def make_fallback(clock, request):
+    from falcon_auth.stores.redis_counters import FallbackCounters, RedisCounters
+
+    def make(url, *, prefix="unused", threshold=5, timeout=30):
+        breaker = Breaker("redis", threshold=threshold, timeout=timeout)
+        counters = FallbackCounters(
+            RedisCounters(url, clock=clock, prefix=prefix), breaker, MemoryCounters(clock=clock)
+        )
+        request.addfinalizer(counters.close)
+        return counters
+
+    return make
+
+
+def test_without_redis_each_process_counts_for_itself_and_says_so(
+    make_fallback, refusing_port, logged
+):
+    counters = make_fallback(f"redis://127.0.0.1:{refusing_port}")
+
+    assert hits(counters.count(["a"], WINDOW)) == [1]
+    assert hits(counters.count(["a"], WINDOW)) == [2]
+    assert hits(counters.read(["a"])) == [2]
+    counters.clear("a")
+    assert hits(counters.read(["a"])) == [0]
+    assert counters.reset() == 0
+    assert counters.describe() == {
+        "status": "ok",
+        "kind": "memory",
+        "breaker": "closed",
+        "limits": "Redis is away: each process counts for itself",
+    }
+    assert logged.events("outage")[0]["of"] == "redis"
+
+
+def test_a_request_waits_for_redis_once_and_not_long(make_fallback, hung_port):
+    """Reading, counting, clearing: what one request does, on its one thread."""
+    counters = make_fallback(f"redis://127.0.0.1:{hung_port}")
+
+    started = time.perf_counter()
+    counters.read(["a"])
+    counters.count(["a"], WINDOW)
+    counters.clear("a")
+
+    assert time.perf_counter() - started < 0.3
+
+
+def test_after_some_failures_nobody_waits_for_redis(make_fallback, hung_port):
+    counters = make_fallback(f"redis://127.0.0.1:{hung_port}", threshold=2)
+
+    def ask():  # Each on a new thread: another request.
+        thread = threading.Thread(target=counters.read, args=(["a"],))
+        started = time.perf_counter()
+        thread.start()
+        thread.join()
+        return time.perf_counter() - started
+
+    waits = [ask() for _ in range(4)]
+
+    assert [wait > 0.2 for wait in waits] == [True, True, False, False]
+    assert counters.describe()["breaker"] == "open"
+
+
+def test_what_this_process_counted_in_redis_still_counts_without_it(
+    make_fallback, redis_url, redis_prefix
+):
+    counters = make_fallback(redis_url, prefix=redis_prefix)
+    assert hits(counters.count(["a"], WINDOW)) == [1]
+    assert counters.describe() == {"status": "ok", "kind": "redis", "breaker": "closed"}
+
+    with pytest.raises(OutageError), counters._breaker._circuit:
+        raise OutageError
+    for _ in range(4):
+        counters._breaker._circuit.__exit__(OutageError, OutageError(), None)
+
+    assert hits(counters.count(["a"], WINDOW)) == [2]
+    assert hits(counters.read(["a"])) == [2]
+
+
+def test_two_services_share_the_limit_through_redis(make_client, redis_url):
+    """Five guesses in all, whichever service they go to."""
+    services = [make_client(redis_url=redis_url) for _ in range(2)]
+    email = f"{uuid.uuid4().hex}@example.com"
+    turns = itertools.cycle(services)
+
+    answers = [outcome(next(turns).login(email, "wrong horse battery")) for _ in range(7)]
+
+    assert answers == [(401, "INVALID_CREDENTIALS")] * 5 + [(429, "RATE_LIMITED")] * 2
+
+
+def test_two_services_share_the_limit_through_the_database(make_client, database_url):
+    services = [make_client(database_url=database_url) for _ in range(2)]
+    assert services[0].register().status_code == 201
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(
+            pool.map(lambda n: outcome(services[n % 2].login(EMAIL, "wrong horse")), range(10))
+        )
+
+    assert answers.count((401, "INVALID_CREDENTIALS")) == 5
+    assert answers.count((429, "RATE_LIMITED")) == 5
+    assert outcome(services[0].login(EMAIL, PASSWORD)) == (429, "RATE_LIMITED")
+
+
+def test_a_success_forgets_the_failures_for_both_services(make_client, database_url):
+    services = [make_client(database_url=database_url) for _ in range(2)]
+    services[0].register()
+    for _ in range(4):
+        services[0].login(EMAIL, "wrong horse battery")
+
+    assert services[1].login().status_code == 200
+    for _ in range(5):
+        assert outcome(services[0].login(EMAIL, "wrong horse")) == (401, "INVALID_CREDENTIALS")
+
+
+def test_redis_never_sees_an_address_of_a_person(make_client, redis_url):
+    import redis
+
+    make_client(redis_url=redis_url).login(EMAIL, "wrong horse battery")
+
+    keys = redis.Redis.from_url(REDIS_URL).scan_iter("falcon-auth:*")
+    assert not [key for key in keys if b"example" in key]
+
+
+def test_of_several_processes_one_sweeps_at_a_time(postgres_url):
+    """While a transaction holds the lock, another finds nothing to do."""
+    from falcon_auth.stores.database import open_engine
+    from falcon_auth.stores.sql import may_sweep
+    from falcon_auth.stores.sql_counters import SqlCounters
+
+    first, second = (database_for(open_engine(postgres_url, pool_size=2)) for _ in "ab")
+    counters = SqlCounters(second, clock=Clock())
+    counters.count([f"key-{number}" for number in range(700)], WINDOW)
+    later = SqlCounters(second, clock=Clock(Clock().now + WINDOW + 1))
+    try:
+        with first.transaction() as connection:
+            assert may_sweep(connection)
+            assert later.sweep() is False
+
+        assert later.sweep() is True
+    finally:
+        first.close()
+        second.close()
