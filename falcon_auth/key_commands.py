@@ -1,0 +1,197 @@
+"""The commands around keys: `secret`, `keys …` and `service-token`."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+
+import click
+
+from falcon_auth.credentials import is_credential, make_credential
+from falcon_auth.keys import ASYMMETRIC, SYMMETRIC
+from falcon_auth.live_keys import KeyFolderError
+from falcon_auth.pem import make_pem, parse_pem, write_secret
+from falcon_auth.rotation import KeyRecord, Plan, StepError, UnsafeStepError
+from falcon_auth.settings import ConfigurationError, Settings, load_settings
+from falcon_auth.stores.key_folder import KeyFolder
+
+SECRET_BYTES = 48  # As base64, 64 characters: enough for HS512 too (RFC 7518, 3.2).
+SECONDS_PER_DAY = 24 * 3600
+EXIT_UNSAFE = 3  # A step that is not safe yet: a timer tries again later.
+
+
+class _TooEarly(click.ClickException):
+    exit_code = EXIT_UNSAFE
+
+
+@click.command()
+@click.option(
+    "--algorithm",
+    type=click.Choice([*SYMMETRIC, *ASYMMETRIC]),
+    default="HS256",
+    help="What the key is for.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write it there (mode 0600).")
+def secret(algorithm: str, out: Path | None) -> None:
+    """Make a fresh key: a text for JWT_SECRET_KEY, or PEM for JWT_PRIVATE_KEY_FILE.
+
+    An existing file is never overwritten.
+    """
+    if algorithm in ASYMMETRIC:
+        data = make_pem(algorithm)
+    else:
+        data = secrets.token_urlsafe(SECRET_BYTES).encode() + b"\n"
+    if out is None:
+        click.echo(data.decode(), nl=False)
+        return
+    with _said_plainly():
+        write_secret(out, data)
+    if algorithm in ASYMMETRIC:
+        click.echo(f"kid {parse_pem(data, algorithm).kid}")
+
+
+@click.command("service-token")
+@click.argument("name")
+def service_token(name: str) -> None:
+    """Make a credential for the service NAME that may introspect tokens."""
+    token, credential = make_credential(name)
+    if not is_credential(credential):
+        raise click.ClickException("NAME: 1 to 64 of letters, digits, _, . and -")
+    click.echo(f"token, for {name} alone:       {token}")
+    click.echo(f"add to INTROSPECTION_TOKENS:  {credential}")
+
+
+@click.group()
+def keys() -> None:
+    """Rotate the keys of JWT_KEY_DIRECTORY. Services follow within seconds, without a restart.
+
+    A key goes from next (published) to active (signs) to retiring (verifies) to gone. A step that
+    would break a verifier or a token is refused with exit code 3, and says when it is safe.
+    """
+
+
+def _on_folder(command: Callable[..., None]) -> Callable[..., None]:
+    """Hand a command the settings and the folder."""
+
+    @wraps(command)
+    def run(**options: object) -> None:
+        with _said_plainly():
+            settings = load_settings()
+            if settings.jwt_key_directory is None:
+                raise click.ClickException("JWT_KEY_DIRECTORY: is not set")
+            command(settings, KeyFolder(settings.jwt_key_directory), **options)
+
+    return run
+
+
+_force = click.option(
+    "--force",
+    is_flag=True,
+    help="Do it now: for a stolen key. Breaks what it would have waited for.",
+)
+
+
+@keys.command("list")
+@_on_folder
+def list_keys(_settings: Settings, folder: KeyFolder) -> None:
+    """Show every key, its state, since when, and when its next step is safe."""
+    for record in folder.read_plan().keys:
+        click.echo(_line(record))
+
+
+@keys.command()
+@click.option("--algorithm", type=click.Choice(ASYMMETRIC), help="Without it: JWT_ALGORITHM.")
+@_on_folder
+def add(settings: Settings, folder: KeyFolder, algorithm: str | None) -> None:
+    """Make a key and publish it as the next one; the first one signs at once."""
+    with folder.changing() as plan:
+        _add(folder, plan, algorithm or settings.jwt_algorithm, settings)
+
+
+@keys.command()
+@_force
+@_on_folder
+def promote(settings: Settings, folder: KeyFolder, *, force: bool) -> None:
+    """Have the next key sign; the active one retires."""
+    with folder.changing() as plan:
+        _show(folder, plan.promote(now=time.time(), token_seconds=_life(settings), force=force))
+
+
+@keys.command()
+@click.argument("kid")
+@_force
+@_on_folder
+def remove(_settings: Settings, folder: KeyFolder, *, kid: str, force: bool) -> None:
+    """Forget the key KID, which is retiring or next, and delete its file."""
+    with folder.changing() as plan:
+        _show(folder, plan.remove(kid, now=time.time(), force=force))
+
+
+@keys.command()
+@click.option(
+    "--every", "days", default=90, type=click.IntRange(1, 3650), help="Days that a key signs."
+)
+@_on_folder
+def rotate(settings: Settings, folder: KeyFolder, *, days: int) -> None:
+    """Take every step that is due and safe: run it once an hour, by a timer."""
+    now = time.time()
+    with folder.changing() as plan:
+        advanced = plan.advance(now=now, token_seconds=_life(settings))
+        if not advanced.wants_key(now=now, every_seconds=days * SECONDS_PER_DAY):
+            if advanced != plan:  # Else services would read what they know.
+                _show(folder, advanced)
+            return
+        active = advanced.only("active")
+        _add(folder, advanced, active.algorithm if active else settings.jwt_algorithm, settings)
+
+
+def _add(folder: KeyFolder, plan: Plan, algorithm: str, settings: Settings) -> None:
+    if algorithm not in ASYMMETRIC:
+        raise click.ClickException(f"JWT_ALGORITHM is {algorithm}: say `keys add --algorithm …`")
+    pem = make_pem(algorithm)
+    kid = parse_pem(pem, algorithm).kid
+    changed = plan.add(kid, algorithm, now=time.time(), token_seconds=_life(settings))
+    folder.add_key(kid, pem)
+    _show(folder, changed)
+
+
+def _show(folder: KeyFolder, plan: Plan) -> None:
+    folder.write_plan(plan)
+    for record in plan.live():
+        click.echo(_line(record))
+
+
+def _life(settings: Settings) -> int:
+    """Return the longest life of a token in seconds: a refresh token's."""
+    return settings.refresh_token_expire_days * SECONDS_PER_DAY
+
+
+def _line(record: KeyRecord) -> str:
+    since = record.gone_at or record.retired_at or record.activated_at or record.published_at
+    line = f"{record.kid}  {record.algorithm:<5}  {record.state:<8}  since {_time(since)}"
+    if record.safe_at is None:
+        return line
+    step = "promote" if record.state == "next" else "remove"
+    return f"{line}  {step} from {_time(record.safe_at)}"
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Turn what can be wrong into one plain message and an exit code."""
+    try:
+        yield
+    except UnsafeStepError as error:
+        raise _TooEarly(f"{error} It is safe from {_time(error.safe_at)} on.") from None
+    except (StepError, KeyFolderError, ConfigurationError) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"The file cannot be written: {error.strerror}.") from None
