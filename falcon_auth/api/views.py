@@ -1,0 +1,57 @@
+"""How records are shown to clients."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from falcon_auth.models import Session, User
+from falcon_auth.sessions import TokenPair
+
+
+@lru_cache(4096)  # A record's times are shown far oftener than they change.
+def show_time(seconds: float) -> str:
+    """Write epoch seconds as RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def show_user(user: User) -> dict[str, Any]:
+    """Show a user: no hash, ever."""
+    return {
+        "id": user.id,
+        "email": user.email,
+        "username": user.username,
+        "is_active": user.is_active,
+        "created_at": show_time(user.created_at),
+        "updated_at": show_time(user.updated_at),
+        "last_login_at": None if user.last_login_at is None else show_time(user.last_login_at),
+    }
+
+
+def show_tokens(pair: TokenPair) -> dict[str, Any]:
+    """Show a token pair: `…_in` in seconds, `…_at` in epoch seconds."""
+    return {
+        "access_token": pair.access.text,
+        "refresh_token": pair.refresh.text,
+        "token_type": "bearer",
+        "expires_in": max(0, pair.access.expires_at - pair.issued_at),
+        "expires_at": pair.access.expires_at,
+        "refresh_expires_in": max(0, pair.refresh.expires_at - pair.issued_at),
+        "refresh_expires_at": pair.refresh.expires_at,
+        "user": show_user(pair.user),
+    }
+
+
+def show_session(session: Session, *, current: str) -> dict[str, Any]:
+    """Show a session; *current* is the id of the one that asks."""
+    return {
+        "id": session.id,
+        "created_at": show_time(session.created_at),
+        "last_used_at": show_time(session.last_used_at),
+        "expires_at": show_time(session.expires_at),
+        "user_agent": session.user_agent,
+        "ip": session.ip,
+        "current": session.id == current,
+    }
