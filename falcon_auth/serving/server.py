@@ -1,0 +1,168 @@
+"""The life of a server: bind, serve, drain, end."""
+
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from waitress import wasyncore
+
+from falcon_auth.serving.limits import Limits, adjustments, affordable_connections
+from falcon_auth.serving.listener import Listener, listening_socket
+from falcon_auth.serving.placement import OneCore, Pool, one_core
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+DEFAULT_LIMITS = Limits()
+TURN_SECONDS = 0.25  # The longest wait for the network; also how late a drain's end is seen.
+JOIN_SECONDS = 0.5  # For threads to end that have nothing to do any more.
+
+log = logging.getLogger("falcon_auth.server")
+
+
+class Server:
+    """An HTTP server for one WSGI application.
+
+    The constructor binds and listens, and raises `OSError` where host or port cannot be had; it
+    also raises the process's soft limit of open files. `run` serves, once, in the calling
+    thread. `stop` and `port` are for any thread.
+
+    Unless *limits* say otherwise the threads that answer requests stay together on one core. A
+    thread that they start begins there too; where it is to use others, it asks for them with
+    `os.sched_setaffinity`.
+
+    At shutdown *on_drain* is called, by the thread of `run`. For *shutdown_delay* seconds more
+    everything is served, each answer with `Connection: close`. Then the listening socket closes,
+    requests that have arrived completely are answered, all others are cut, and `run` returns.
+
+    A client that closes even its sending side counts as gone: its answer is dropped, and
+    `environ["waitress.client_disconnected"]()` tells the application.
+    """
+
+    def __init__(
+        self,
+        application: "WSGIApplication",
+        *,
+        host: str,
+        port: int,
+        threads: int,
+        shutdown_delay: float = 0.0,
+        on_drain: Callable[[], object] = lambda: None,
+        limits: Limits = DEFAULT_LIMITS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._threads = threads
+        self._shutdown_delay = shutdown_delay
+        self._on_drain = on_drain
+        self._limits = limits
+        self._clock = clock
+        self._stopping = False
+        self._hurrying = False
+        self._sockets: dict[int, Any] = {}  # By descriptor: what the loop waits for.
+        self._placement = one_core(clock) if limits.one_core else OneCore(clock)
+        self._pool = Pool(self._placement)
+        bound = listening_socket(host, port)
+        address = bound.getsockname()
+        self._listener = Listener(
+            application,
+            map=self._sockets,
+            _sock=bound,
+            bind_socket=False,
+            sockinfo=(bound.family, bound.type, bound.proto, address),
+            dispatcher=self._pool,
+            adj=adjustments(
+                threads=threads, connections=affordable_connections(limits.connections)
+            ),
+            clock=clock,
+            limits=limits,
+        )
+        self._host: str = address[0]
+        self._port: int = address[1]
+
+    @property
+    def port(self) -> int:
+        """The port in use, also where 0 was asked for."""
+        return self._port
+
+    def run(self) -> None:
+        """Serve until `stop`, then drain; return when everything is closed."""
+        self._pool.set_thread_count(self._threads)
+        log.info("listening", extra={"host": self._host, "port": self._port})
+        try:
+            self._turn_while(lambda: not self._stopping, math.inf)
+            self._announce_the_end()
+            self._turn_while(lambda: True, self._shutdown_delay)
+            self._finish_requests()
+        finally:
+            self._close()
+
+    def stop(self) -> None:
+        """Begin to drain; a second call ends the drain at once and cuts what is open.
+
+        Safe in a signal handler: it sets a flag and wakes the loop.
+        """
+        self._hurrying = self._stopping
+        self._stopping = True
+        self._listener.pull_trigger()
+
+    def _announce_the_end(self) -> None:
+        log.info("draining", extra={"delay_seconds": self._shutdown_delay})
+        self._listener.draining = True
+        try:
+            self._on_drain()
+        except Exception:  # Running requests are worth more than the announcement.
+            log.exception("on_drain_failed")
+
+    def _finish_requests(self) -> None:
+        for _ in ("accept", "read"):  # What has arrived by now is still taken in.
+            self._turn(0)
+        self._listener.stop_accepting()
+        self._turn_while(lambda: self._unfinished() > 0, self._limits.drain_seconds)
+
+    def _unfinished(self) -> int:
+        """Close connections on which nothing runs; return how much does, 0 for nothing.
+
+        A request whose client is gone counts: it may be about to commit.
+        """
+        connections = self._listener.close_quiet()
+        running: int = self._pool.active_count
+        return connections + len(self._pool.queue) + running
+
+    def _turn_while(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Turn the loop while *condition* holds, for *seconds* at most, unless in a hurry."""
+        end = self._clock() + seconds
+        while condition() and not self._hurrying and (left := end - self._clock()) > 0:
+            self._turn(min(left, TURN_SECONDS))
+
+    def _turn(self, seconds: float) -> None:
+        """Wait up to *seconds* for the network, handle what comes, and look after time-outs."""
+        wasyncore.loop(timeout=seconds, use_poll=True, map=self._sockets, count=1)
+        self._listener.look_after()
+        self._placement.look()
+
+    def _close(self) -> None:
+        cut = self._listener.close_quiet()
+        self._listener.close()
+        # waitress warns of threads that remain; as daemons they end with the process.
+        self._pool.shutdown(timeout=JOIN_SECONDS)
+        log.info("stopped", extra={"connections_cut": cut})
+
+
+def serve(server: Server) -> int:
+    """Run *server* until SIGTERM or SIGINT, drain, and return the exit code, 0.
+
+    A second signal ends the drain at once. For the main thread. The handlers stay: a late signal
+    must not kill a process that is writing its last things and turn the exit code.
+    """
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        server.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    server.run()
+    return 0
