@@ -1,0 +1,12 @@
+"""Serve Falcon Auth: `python app.py`, or `app:application` for another WSGI server."""
+
+from __future__ import annotations
+
+import sys
+
+from falcon_auth.launch import build, serve_app
+
+application = build()
+
+if __name__ == "__main__":
+    sys.exit(serve_app(application))
