@@ -1,0 +1,17 @@
+"""For other Falcon services: the same deny-by-default guard, with keys from a Falcon Auth service.
+
+    app = GuardedApp(Verifier.from_jwks("https://auth.example.com/.well-known/jwks.json",
+                                        issuer="https://auth.example.com", audience="orders"))
+    app.add_route("/orders", Orders())
+
+It knows a token by its signature and its claims alone; that a session was ended it does not
+know until the token expires (ask `/api/v1/auth/introspect` where that matters). No database, no
+password hashing and no settings are imported here.
+"""
+
+from falcon_auth.api.guard import public
+from falcon_auth.tokens import Claims
+from falcon_auth.verifier.app import GuardedApp
+from falcon_auth.verifier.tokens import Verifier
+
+__all__ = ["Claims", "GuardedApp", "Verifier", "public"]

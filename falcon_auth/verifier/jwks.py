@@ -1,0 +1,165 @@
+"""The keys of another service: fetched when needed, kept for as long as they may be."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jwt
+import structlog
+
+from falcon_auth.errors import StoreUnavailableError
+from falcon_auth.keys import Key, KeyRing, UnfitKeyError, UnknownKeyError
+from falcon_auth.strict_json import parse_json
+from falcon_auth.verifier.fetch import Fetch, FetchError
+
+MIN_AGE_SECONDS = 30  # Keys are kept at least so long, whatever the answer says,
+MAX_AGE_SECONDS = 24 * 3600  # and at most so long,
+DEFAULT_AGE_SECONDS = 300  # and so long where it says nothing.
+RETRY_SECONDS = 30  # Between fetches for unknown kids, and after one that failed;
+FIRST_RETRY_SECONDS = 1  # but where there are no keys yet, nothing works without.
+MAX_STALE_SECONDS = 24 * 3600  # So long may an outage of the address last.
+MAX_KEYS = 100
+MAX_WAITERS = 8  # Threads that wait for another one's fetch; more must not be held up.
+WAIT_SECONDS = 5.0  # Longer than a fetch takes.
+IDLE_SECONDS = 30  # Keys that are overdue by so long are not used while fresh ones are fetched.
+_PUBLIC = {"kty", "crv", "x", "y", "n", "e"}
+_CURVES = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
+_RSA = {"RS256", "PS256"}
+
+log = structlog.get_logger("falcon_auth.verifier")
+
+
+class JwksKeys:
+    """A `KeySource` that caches a key set. Safe to call from any thread.
+
+    When the copy is too old, one thread renews it while the others go on with it; where the
+    address is away, all go on with it for a day. A `kid` that it lacks is looked for once more,
+    at most every RETRY_SECONDS, so that made-up ones cause no storm.
+    """
+
+    def __init__(self, fetch: Fetch, *, monotonic: Callable[[], float]) -> None:
+        self._fetch = fetch
+        self._monotonic = monotonic
+        self._fetching = threading.Lock()
+        self._waiters = threading.BoundedSemaphore(MAX_WAITERS)
+        self._ring: KeyRing | None = None
+        self._etag: str | None = None
+        self._good_until = -math.inf  # When the copy is due to be renewed.
+        self._usable_until = -math.inf  # When it is too old for any excuse.
+        self._next_try = -math.inf  # After a failure: before that, nothing is fetched.
+        self._next_search = -math.inf  # Before that, nothing is fetched for an unknown kid.
+        self._failed = False  # Whether the last fetch did.
+
+    def current(self) -> KeyRing:
+        """See `KeySource`. Raises `StoreUnavailableError` where there are no keys to be had."""
+        now = self._monotonic()
+        if now >= self._good_until:
+            # A process that was idle waits for fresh keys; a busy one goes on meanwhile.
+            idle = now >= self._good_until + IDLE_SECONDS
+            with self._turn(WAIT_SECONDS if idle else 0) as has_turn:
+                if has_turn and now >= self._good_until:
+                    self._try_fetch()
+        ring = self._ring
+        if ring is None or self._monotonic() >= self._usable_until:
+            raise StoreUnavailableError("The keys cannot be fetched now; try again shortly.")
+        return ring
+
+    def key_for(self, header: str) -> Key:
+        """See `KeySource`. Raises `StoreUnavailableError` as well."""
+        ring = self.current()
+        try:
+            return ring.key_for(header)
+        except UnknownKeyError:
+            with self._turn(WAIT_SECONDS) as has_turn:
+                if has_turn and self._ring is ring:  # Else another thread has just fetched.
+                    self._search()
+        fresh = self.current()
+        # The key may be new: nobody can tell right now, so this is no reason for a 401.
+        if fresh is ring and (self._failed or not has_turn):
+            raise StoreUnavailableError("The keys cannot be fetched now; try again shortly.")
+        return fresh.key_for(header)
+
+    @contextmanager
+    def _turn(self, seconds: float) -> Iterator[bool]:
+        """Wait for the turn to fetch; tell whether it came. Few threads may wait at once."""
+        if not self._waiters.acquire(blocking=False):
+            yield False
+            return
+        try:
+            has_turn = self._fetching.acquire(timeout=seconds)
+            try:
+                yield has_turn
+            finally:
+                if has_turn:
+                    self._fetching.release()
+        finally:
+            self._waiters.release()
+
+    def _search(self) -> None:
+        """Fetch for a kid that is not there, unless that was done just now."""
+        now = self._monotonic()
+        if now >= self._next_search:
+            self._next_search = now + RETRY_SECONDS
+            self._try_fetch()
+
+    def _try_fetch(self) -> None:
+        """Fetch once, unless that failed just now. The caller has the turn."""
+        now = self._monotonic()
+        if now < self._next_try:
+            return
+        try:
+            answer = self._fetch(self._etag)
+            if answer.body is None and self._ring is None:
+                raise FetchError("not modified, but there is no copy")  # noqa: TRY301 - handled alike
+            if answer.body is not None:
+                ring = KeyRing(read_key_set(answer.body))
+                if self._ring is None or ring.jwks() != self._ring.jwks():
+                    self._ring = ring
+                    log.info("keys_fetched", kids=[key.kid for key in ring.keys])
+            self._etag = answer.etag
+        except (FetchError, ValueError) as error:
+            self._failed = True
+            wait = FIRST_RETRY_SECONDS if self._ring is None else RETRY_SECONDS
+            self._next_try = self._good_until = now + wait
+            log.warning("keys_not_fetched", reason=str(error), cached=self._ring is not None)
+            return
+        self._failed = False
+        wanted = DEFAULT_AGE_SECONDS if answer.max_age is None else answer.max_age
+        self._good_until = now + min(max(wanted, MIN_AGE_SECONDS), MAX_AGE_SECONDS)
+        self._usable_until = self._good_until + MAX_STALE_SECONDS
+
+
+def read_key_set(data: bytes) -> list[Key]:
+    """Return the keys of a JSON Web Key Set (RFC 7517, 5) that this library can verify with.
+
+    Others are left out (RFC 7517, 5), symmetric ones above all: a public one would be no secret.
+    Raises `ValueError` where this is no key set.
+    """
+    members = parse_json(data)
+    entries = members.get("keys") if isinstance(members, dict) else None
+    if not isinstance(entries, list) or len(entries) > MAX_KEYS:
+        raise ValueError("is no key set")
+    keys = []
+    for entry in entries:
+        try:
+            keys.append(_read_key(entry))
+        except (UnfitKeyError, jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError):
+            log.warning("key_ignored")
+    return keys
+
+
+def _read_key(jwk: Any) -> Key:
+    kind = (jwk["kty"], jwk.get("crv"))
+    algorithm = jwk.get("alg", _CURVES.get(kind))
+    if jwk.get("use", "sig") != "sig" or algorithm not in {*_RSA, *_CURVES.values()}:
+        raise UnfitKeyError("is for something else")
+    public = {name: value for name, value in jwk.items() if name in _PUBLIC}
+    loader = jwt.get_algorithm_by_name(algorithm)
+    key = Key.asymmetric(loader.from_jwk(public), algorithm)
+    if key.kid != jwk["kid"]:
+        raise UnfitKeyError("has a kid that is not its thumbprint")
+    return key
