@@ -1,0 +1,28 @@
+"""Serve an application for real, in a thread, and talk to it over sockets."""
+
+import socket
+import threading
+from contextlib import contextmanager
+
+from falcon_auth.serving import Server
+
+
+@contextmanager
+def serving(app, threads=2):
+    """Serve *app* on a free port of 127.0.0.1; the value is the port."""
+    server = Server(app, host="127.0.0.1", port=0, threads=threads)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield server.port
+    finally:
+        server.stop()
+        thread.join(10)
+
+
+def send_head(port, *lines, path="/health", method="GET"):
+    """Send a request with these header lines, byte by byte as given; return the answer's text."""
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        head = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close", *lines, "", ""]
+        connection.sendall("\r\n".join(head).encode("latin-1"))
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode("latin-1")
