@@ -1,0 +1,2 @@
+-- GET one path.
+dofile(os.getenv("BENCH_LUA") .. "/report.lua")
