@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.task import WSGITask
+
+from falcon_auth.serving.task import Task
 
 if TYPE_CHECKING:
     from falcon_auth.serving.limits import Limits
@@ -36,28 +37,6 @@ class Parser(HTTPRequestParser):
             raise ParsingError("Request target or length is invalid") from error
 
 
-class Task(WSGITask):
-    """One request on its way through the application, in a thread of the pool."""
-
-    def service(self) -> None:
-        """Answer the request, and tell the connection before it forgets the request."""
-        try:
-            super().service()
-        finally:
-            self.channel.answered()
-
-    def build_response_header(self) -> bytes:
-        """Return the answer's head; while the server drains, it closes the connection.
-
-        The application cannot ask for that: PEP 3333 bars it from sending `Connection`. A
-        request that waits behind this one on the same connection is answered first.
-        """
-        if self.channel.server.draining and len(self.channel.requests) == 1:
-            self.request.headers["CONNECTION"] = "close"  # As if the client had asked for it.
-        head: bytes = super().build_response_header()
-        return head
-
-
 class Connection(HTTPChannel):
     """A client's connection, which knows since when it keeps the server waiting.
 
@@ -76,6 +55,7 @@ class Connection(HTTPChannel):
         self._begun: Parser | None = None  # The request that `_begun_at` is about.
         self._begun_at = 0.0
         self._unread_since: float | None = None  # When the client fell behind reading.
+        self._head = b""  # What goes before the next piece that is sent.
         super().__init__(server, *args, **kwargs)
 
     def received(self, data: bytes) -> bool:
@@ -85,6 +65,17 @@ class Connection(HTTPChannel):
             self._begun = self.request
             self._begun_at = self._clock()
         return taken
+
+    def put_before(self, head: bytes) -> None:
+        """Keep the head of an answer until its body follows, which is to be at once."""
+        self._head = head
+
+    def write_soon(self, data: Any) -> int:
+        """Send a piece of an answer, with the head that waits for it."""
+        if data and self._head:
+            data, self._head = self._head + data, b""
+        written: int = super().write_soon(data)
+        return written
 
     def answered(self) -> None:
         """Note that a request is done, while it still counts as running.
