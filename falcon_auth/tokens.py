@@ -17,13 +17,13 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from falcon_auth.errors import ExpiredTokenError, InvalidTokenError
-from falcon_auth.keys import Key, KeySource
+from falcon_auth.keys import Key, KeyRing, KeySource
 from falcon_auth.models import Session, User
 from falcon_auth.segments import SEGMENT, encode_segment, parse_segment
 
 MAX_TOKEN_LENGTH = 4096
 # Access tokens that were just checked, about 2 KiB each: a client sends the same one until it
-# expires. The key is part of what is remembered, so that no token outlives its key.
+# expires. The ring is part of what is remembered, so that no token outlives its key.
 MAX_REMEMBERED = 4096
 MAX_INTEGER = 2**53 - 1  # Where JSON's integers end for many readers (RFC 8259, 6).
 _COMPACT = re.compile(rf"({SEGMENT})\.({SEGMENT})\.({SEGMENT})", re.ASCII)
@@ -81,7 +81,7 @@ class TokenReader:
         Raises `InvalidTokenError`, or `ExpiredTokenError` where time is all that is wrong.
         """
         check = self._recall if kind == "access" else self._check
-        verified, starts_at = check(self._key_of(token), token, kind)
+        verified, starts_at = check(self._keys.current(), token, kind)
         now = self._clock()
         if starts_at > now + self._leeway:
             raise InvalidTokenError("not_yet_valid", seconds=math.ceil(starts_at - now))
@@ -98,8 +98,14 @@ class TokenReader:
             raise InvalidTokenError("form")
         return self._keys.key_for(parts[1])
 
-    def _check(self, key: Key, token: str, kind: TokenType) -> tuple[Claims, int]:
-        """Return what a well-formed token says, and from when on; all is checked but the time."""
+    def _check(
+        self,
+        _ring: KeyRing,  # What is remembered is remembered for it.
+        token: str,
+        kind: TokenType,
+    ) -> tuple[Claims, int]:
+        """Return what a token says, and from when on; all is checked but the time."""
+        key = self._key_of(token)
         signed, _, signature = token.rpartition(".")
         if not key.verifies(signed, signature):
             raise InvalidTokenError("signature")

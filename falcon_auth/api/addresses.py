@@ -45,12 +45,7 @@ class ProxyTrust:
 
     def client_of(self, req: Request) -> Client:
         """Return the nearest address that is no trusted proxy, and the user agent."""
-        user_agent = req.get_header("User-Agent")
-        if user_agent is not None:
-            user_agent = user_agent[:MAX_USER_AGENT_LENGTH]
-            if not user_agent.isprintable():
-                user_agent = "".join(filter(str.isprintable, user_agent))
-        return Client(ip=self._address_of(req), user_agent=user_agent)
+        return _client(self._address_of(req), (req.user_agent or "")[:MAX_USER_AGENT_LENGTH])
 
     def is_https(self, req: Request) -> bool:
         """Return whether the client's side of the request is encrypted."""
@@ -88,6 +83,11 @@ def parse_hop(text: str) -> str | None:
     An IPv4-mapped IPv6 address is the IPv4 address.
     """
     return _parse(text) if len(text) <= MAX_HOP_LENGTH else None  # What is cached is bounded.
+
+
+@lru_cache(4096)  # A client sends the same at each request.
+def _client(ip: str | None, user_agent: str) -> Client:
+    return Client(ip=ip, user_agent="".join(filter(str.isprintable, user_agent)) or None)
 
 
 def _peer(req: Request) -> str | None:

@@ -66,5 +66,5 @@ class Cors:
             resp.set_header("Access-Control-Expose-Headers", EXPOSED_HEADERS)
 
     def _is_listed(self, req: Request) -> bool:
-        origin = req.get_header("Origin")
+        origin = req.env.get("HTTP_ORIGIN")
         return origin is not None and (self._any or origin in self._origins)

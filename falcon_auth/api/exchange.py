@@ -55,7 +55,7 @@ class Exchange:
         """Give the request its id and the response its headers; find out who sends it."""
         context = req.context
         context.started = time.perf_counter()
-        given = req.get_header("X-Request-ID")
+        given = req.env.get("HTTP_X_REQUEST_ID")
         context.request_id = given if given and _OWN_ID.fullmatch(given) else _new_id()
         request_id.set(context.request_id)
         context.client = self._trust.client_of(req)
@@ -88,15 +88,16 @@ class Exchange:
             resp.set_header("Strict-Transport-Security", HSTS)
         caller = context.caller
         route = req.uri_template  # Not the path: it may hold anything.
+        status = resp.status_code
         seconds = time.perf_counter() - context.started
-        self._metrics.request(req.method, route, resp.status_code, seconds)
+        self._metrics.request(req.method, route, status, seconds)
         if context.problem is not None:
             self._metrics.problem(context.problem)
         self._log.info(
             "request",
             method=req.method,
             route=route,
-            status=resp.status_code,
+            status=status,
             code=context.problem,
             duration_ms=round(seconds * 1000, 3),
             user_id=caller.user_id if caller else None,

@@ -59,7 +59,7 @@ class Guard:
 
 def bearer_token(req: Request) -> str:
     """Return the token of the Authorization header. Raises `MissingTokenError`."""
-    scheme, _, token = (req.get_header("Authorization") or "").strip().partition(" ")
+    scheme, _, token = (req.auth or "").strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise MissingTokenError
