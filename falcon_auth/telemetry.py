@@ -6,31 +6,25 @@ logged: nothing here takes a body, a header or a query.
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import logging
-import os
-import select
-import stat
 import sys
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime
-from threading import Lock
+from functools import lru_cache
 from typing import Any, BinaryIO, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from falcon_auth.line_stream import LineStream
 from falcon_auth.strict_json import dump_json
 
 # The id of the request that this thread works on; the request log sets it.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-PIECE = 1_000  # Characters: what a pipe that has room at all takes without waiting (PIPE_BUF).
-STALL_MS = 200  # For a reader to make room; one that does not is taken to have stalled.
 _SHORTEST_SECRET = 4  # Shorter ones are in every text.
 
 # Libraries that say at INFO what only their developers want to know.
@@ -54,11 +48,11 @@ def configure_logging(
         render += [_escape_controls, readable]
     else:
         render.append(structlog.processors.JSONRenderer(_to_json))
-    lines = cast("TextIO", _Lines(stream))
+    lines = cast("TextIO", LineStream(stream))
     structlog.configure(
         processors=[_describe, *render],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(lines),
+        wrapper_class=type("Logger", (_Direct, structlog.make_filtering_bound_logger(level)), {}),
+        logger_factory=lambda *_name: lines,
     )
     handler = logging.StreamHandler(lines)
     handler.setFormatter(
@@ -77,14 +71,38 @@ def configure_logging(
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+class _Direct(structlog.BoundLoggerBase):
+    """Leads an event to its stream without what structlog has in between for other loggers.
+
+    Every request writes a line, and a third of what that takes was spent there.
+    """
+
+    def _proxy_to_logger(self, method_name: str, event: str | None = None, **fields: Any) -> None:
+        entry: Any = {**self._context, **fields, "event": event}
+        for processor in self._processors:
+            entry = processor(self._logger, method_name, entry)
+        self._logger.write(f"{entry}\n")
+
+
 def _describe(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Add level, time and request id: in one step, for every request writes a line."""
     event["level"] = method
-    event["timestamp"] = datetime.now(UTC).isoformat().removesuffix("+00:00") + "Z"
+    event["timestamp"] = _timestamp()
     current = request_id.get()
     if current is not None:
         event.setdefault("request_id", current)
     return event
+
+
+def _timestamp() -> str:
+    """Return the present in UTC (RFC 3339), to the microsecond."""
+    second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_date_time(second)}.{nanoseconds // 1_000:06}Z"
+
+
+@lru_cache(1)
+def _date_time(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def _to_json(event: EventDict, default: Callable[[Any], Any]) -> str:
@@ -122,60 +140,6 @@ def _standard_output() -> TextIO:
     return io.TextIOWrapper(
         cast("BinaryIO", raw), encoding="utf-8", errors="backslashreplace", write_through=True
     )
-
-
-class _Lines(io.TextIOBase):
-    """A stream for whole lines that are lost, not raised about, where they cannot be written.
-
-    A reader that hung up or has stalled, or a full disk, must not turn answers into errors or
-    keep them waiting. Standard error is told once, when it begins. Safe to call from any thread.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._losing = False
-        self._torn = False  # Whether the last line has no end yet.
-        self._room = _room_in(stream)
-        self._lock = Lock()  # A pipe takes no more than 4 KiB in one piece.
-
-    def write(self, text: str) -> int:
-        with self._lock:
-            try:
-                self._write_pieces(("\n" if self._torn else "") + text)
-                self._stream.flush()
-            except OSError as error:
-                self._tell(error)
-                self._losing = True
-            else:
-                self._losing = False
-        return len(text)
-
-    def _write_pieces(self, text: str) -> None:
-        for start in range(0, len(text), PIECE):
-            # Waited for once: while lines are being lost, nobody waits for the next.
-            patience = 0 if self._losing else STALL_MS
-            if self._room is not None and not self._room.poll(patience):
-                raise BlockingIOError(errno.EAGAIN, "its reader has stalled")
-            self._stream.write(text[start : start + PIECE])
-            self._torn = start + PIECE < len(text)
-
-    def _tell(self, error: OSError) -> None:
-        if not self._losing:
-            with suppress(OSError):
-                sys.stderr.write(f"The log cannot be written: {error.strerror}\n")
-
-
-def _room_in(stream: TextIO) -> select.poll | None:
-    """Return what tells whether a write would have to wait; None where none ever does."""
-    try:
-        descriptor = stream.fileno()
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-    except (OSError, ValueError):  # In memory.
-        return None
-    room = select.poll()
-    room.register(descriptor, select.POLLOUT)
-    return room
 
 
 def redact(text: str, secrets: list[Any]) -> str:
