@@ -1,8 +1,9 @@
 """The limit of the server: one bare Falcon resource, on the service's own server and threads.
 
-    python -m benchmarks.bare PORT
+    python -m benchmarks.bare PORT [--waitress]
 
-Whatever the service's server gains over plain waitress, this limit gains too.
+Whatever the service's server gains over plain waitress, this limit gains too. The other limit is
+`waitress.serve` itself, with as many threads.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import gc
 import sys
 
 import falcon
+import waitress
 
 from falcon_auth.serving import Server, serve
 from falcon_auth.settings import Settings
@@ -30,9 +32,19 @@ def main() -> int:
     app.add_route("/hello", Hello())
     app.add_route("/health", Hello())
     threads = Settings.model_fields["request_threads"].default
-    server = Server(app, host="127.0.0.1", port=int(sys.argv[1]), threads=threads)
+    port = int(sys.argv[1])
     gc.freeze()  # As the service does.
-    return serve(server)
+    if "--waitress" in sys.argv:
+        waitress.serve(
+            app,
+            host="127.0.0.1",
+            port=port,
+            threads=threads,
+            connection_limit=2_000,
+            asyncore_use_poll=True,
+        )
+        return 0
+    return serve(Server(app, host="127.0.0.1", port=port, threads=threads))
 
 
 if __name__ == "__main__":

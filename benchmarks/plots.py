@@ -25,6 +25,7 @@ COLOURS = {
     "fastapi": "#d4742c",
     "fastapi_users": "#a371f7",
     "bare": "#8b949e",
+    "bare_waitress": "#57606a",
 }
 Samples = Sequence[dict[str, Any]]
 
@@ -92,7 +93,7 @@ def _storm(samples: Samples, ink: str) -> None:
 def _throughput(samples: Samples, ink: str) -> None:
     figure = plt.gcf()
     axes = figure.subplots(1, 2, sharey=True)
-    _bars(axes[0], samples, "profile", ("bare", "falcon_auth", "fastapi"), ink)
+    _bars(axes[0], samples, "profile", ("bare", "bare_waitress", "falcon_auth", "fastapi"), ink)
     _bars(axes[1], samples, "refresh", ("falcon_auth", "fastapi"), ink)
     axes[0].set_ylabel("requests a second")
     _legend()

@@ -13,9 +13,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.systems import BARE, FASTAPI, FASTAPI_USERS, OURS
+from benchmarks.systems import BARE, BARE_WAITRESS, FASTAPI, FASTAPI_USERS, OURS
 
-LABELS = {system.name: system.label for system in (BARE, OURS, FASTAPI, FASTAPI_USERS)}
+LABELS = {
+    system.name: system.label for system in (BARE, BARE_WAITRESS, OURS, FASTAPI, FASTAPI_USERS)
+}
 LABELS["bcrypt"] = "bare bcrypt"
 
 Samples = Sequence[dict[str, Any]]
@@ -77,24 +79,22 @@ def _throughput(samples: Samples) -> list[str]:
         found = _of(samples, scenario)
         if not found:
             continue
-        limits = _of(samples, "profile", system="bare")
+        limits = [_of(samples, "profile", system=name) for name in ("bare", "bare_waitress")]
         rows = []
         for connections in sorted({each["connections"] for each in found}):
             for system in dict.fromkeys(each["system"] for each in found):
-                chosen = [
-                    each
-                    for each in found
-                    if (each["system"], each["connections"]) == (system, connections)
-                ]
+                chosen = _at(connections, _of(found, scenario, system=system))
                 if not chosen:
                     continue
-                bare = [each for each in limits if each["connections"] == connections]
                 rows.append(
                     [
                         str(connections),
                         LABELS[system],
                         Spread(each["per_second"] for each in chosen).show(),
-                        ratios(chosen, bare).show(2) if bare else "",
+                        *(
+                            ratios(chosen, limit).show(2) if limit else ""
+                            for limit in (_at(connections, each) for each in limits)
+                        ),
                         Spread(each["p50_ms"] for each in chosen).show(1),
                         Spread(each["p99_ms"] for each in chosen).show(1),
                         str(sum(each["errors"] for each in chosen)),
@@ -102,8 +102,8 @@ def _throughput(samples: Samples) -> list[str]:
                         f"{median(each['generator_cores'] for each in chosen):.2f}",
                     ]
                 )
-        head = ["connections", "system", "requests/s", "of the bare resource", "p50 ms", "p99 ms"]
-        head += ["errors", "server's cores", "wrk's cores"]
+        head = ["connections", "system", "requests/s", "of the bare resource", "of it on waitress"]
+        head += ["p50 ms", "p99 ms", "errors", "server's cores", "wrk's cores"]
         parts += [f"## {scenario.capitalize()}", _table(head, rows)]
     return parts
 
@@ -195,6 +195,10 @@ def by_system(samples: Samples, scenario: str) -> dict[str, list[dict[str, Any]]
     for each in _of(samples, scenario):
         found[each["system"]].append(each)
     return found
+
+
+def _at(connections: int, samples: Samples) -> Samples:
+    return [each for each in samples if each["connections"] == connections]
 
 
 def _of(samples: Samples, scenario: str, system: str | None = None) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from itertools import count
 from benchmarks.load import Load, reading, wrk
 from benchmarks.systems import (
     BARE,
+    BARE_WAITRESS,
     FASTAPI,
     FASTAPI_USERS,
     OURS,
@@ -50,7 +51,7 @@ class Plan:
 
 def throughput(plan: Plan, say: Say) -> Iterator[Sample]:
     """Profile and refresh requests a second, in turns with a bare resource and the peers."""
-    systems = (BARE, OURS, FASTAPI, FASTAPI_USERS)
+    systems = (BARE, BARE_WAITRESS, OURS, FASTAPI, FASTAPI_USERS)
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(running(system)) for system in systems]
         emails = {server: server.sign_up(USERS) for server in servers if server.system.register}

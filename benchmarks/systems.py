@@ -65,6 +65,12 @@ BARE = System(
     (sys.executable, "-m", "benchmarks.bare", "{port}"),
     profile="/hello",
 )
+BARE_WAITRESS = System(
+    "bare_waitress",
+    "a bare Falcon resource, plain waitress",
+    (sys.executable, "-m", "benchmarks.bare", "{port}", "--waitress"),
+    profile="/hello",
+)
 OURS = System(
     "falcon_auth",
     "Falcon Auth",

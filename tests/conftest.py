@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 from dataclasses import dataclass, field
 
 import pytest
@@ -54,6 +55,9 @@ __all__ = [
 ]
 
 collect_ignore = ["consumer"]  # A project of its own, which tests/test_kit.py runs.
+
+# Started in a shell's background, the tests and all they start would be deaf to it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SECRET_KEY = "a-key-of-the-tests-that-is-long-enough"
 PASSWORD = "correct horse battery"

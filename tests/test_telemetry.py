@@ -11,6 +11,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
+from threading import Event
 
 import pytest
 import structlog
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from processes import PATIENCE, clean_environment, run_python
 
+from falcon_auth.line_stream import MAX_LEFT
 from falcon_auth.telemetry import configure_logging, redact, request_id
 
 log = structlog.get_logger("falcon_auth.tests")
@@ -56,6 +58,7 @@ def captured(stream=None, *, level="INFO", form=None):
 
 SOURCES = """
 import logging, warnings, structlog
+from falcon_auth.line_stream import MAX_LEFT
 from falcon_auth.telemetry import configure_logging
 
 configure_logging(level="INFO", form=None)
@@ -248,6 +251,7 @@ WRITE = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 import logging, structlog
+from falcon_auth.line_stream import MAX_LEFT
 from falcon_auth.telemetry import configure_logging
 
 configure_logging(level="INFO", form=None)
@@ -318,6 +322,34 @@ def test_a_line_that_a_stall_tore_does_not_spoil_the_next():
 
     assert torn.endswith("x")
     assert json.loads(whole)["event"] == "short"
+
+
+class Hung(io.StringIO):
+    """A stream on a file system that hangs until it is released."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.released = Event(), Event()
+
+    def write(self, text):
+        self.begun.set()
+        assert self.released.wait(PATIENCE)
+        return super().write(text)
+
+
+def test_a_file_system_that_hangs_holds_one_thread_and_a_bounded_number_of_lines():
+    stream = captured(Hung(), form="json")
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(log.info, "first")
+        assert stream.begun.wait(PATIENCE)
+        for number in range(MAX_LEFT + 1):
+            log.info("next", number=number)
+        stream.released.set()
+        written.result(PATIENCE)
+
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [each["event"] for each in events] == ["first", *["next"] * MAX_LEFT]
+    assert [each["number"] for each in events[1:]] == list(range(MAX_LEFT))
 
 
 def test_standard_output_may_be_something_in_memory():
