@@ -14,7 +14,7 @@ from falcon_auth.api.openapi import build_document
 from falcon_auth.credentials import make_credential
 
 FOLDER = Path(__file__).with_name("fuzz")
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "30"))  # `make fuzz` sets it to run long.
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))  # `make fuzz` sets it to run long.
 SLACK = 60  # Seconds to start and to finish what was begun.
 
 
