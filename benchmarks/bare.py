@@ -14,6 +14,7 @@ import sys
 import falcon
 import waitress
 
+from falcon_auth.launch import GARBAGE_THRESHOLD
 from falcon_auth.serving import Server, serve
 from falcon_auth.settings import Settings
 
@@ -33,7 +34,8 @@ def main() -> int:
     app.add_route("/health", Hello())
     threads = Settings.model_fields["request_threads"].default
     port = int(sys.argv[1])
-    gc.freeze()  # As the service does.
+    gc.freeze()  # As the service does,
+    gc.set_threshold(GARBAGE_THRESHOLD)  # and this.
     if "--waitress" in sys.argv:
         waitress.serve(
             app,
