@@ -10,10 +10,10 @@ import click
 from falcon_auth import __version__
 from falcon_auth.api.openapi import build_document
 from falcon_auth.commands.hash_cost import hash_cost
+from falcon_auth.commands.keys import keys, secret, service_token
 from falcon_auth.commands.migrate import migrate_database
 from falcon_auth.commands.seed import seed
 from falcon_auth.commands.users import users
-from falcon_auth.key_commands import keys, secret, service_token
 from falcon_auth.launch import build, serve_app
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import structlog
 
 from falcon_auth.keys import ASYMMETRIC, Key, KeyRing, KeySource
-from falcon_auth.live_keys import KeyFolderError, LiveKeys, describe_ring
+from falcon_auth.keys.live import KeyFolderError, LiveKeys, describe_ring
+from falcon_auth.keys.pem import open_to_others, read_key_files
 from falcon_auth.metrics import Metrics
-from falcon_auth.pem import open_to_others, read_key_files
 from falcon_auth.settings import ConfigurationError, Settings
 from falcon_auth.stores.key_folder import KeyFolder
 

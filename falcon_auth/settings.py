@@ -14,7 +14,7 @@ from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from falcon_auth.key_checks import check_credentials, check_key_files, check_secrets
+from falcon_auth.keys.checks import check_credentials, check_key_files, check_secrets
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

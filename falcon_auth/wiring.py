@@ -28,7 +28,7 @@ from falcon_auth.housekeeping import Housekeeper
 from falcon_auth.importing import Importing
 from falcon_auth.key_setup import describe_keys, make_keys, show_keys
 from falcon_auth.keys import KeySource
-from falcon_auth.live_keys import LiveKeys
+from falcon_auth.keys.live import LiveKeys
 from falcon_auth.metrics import FOLDER_VARIABLE, Metrics, shared_folder
 from falcon_auth.passwords import HashingPool, PasswordPolicy, Passwords, make_passwords
 from falcon_auth.sessions import Lifetimes, Sessions

@@ -11,7 +11,7 @@ from test_live_keys import Operator
 
 from falcon_auth.credentials import ServiceCredentials
 from falcon_auth.keys import ASYMMETRIC
-from falcon_auth.pem import parse_pem
+from falcon_auth.keys.pem import parse_pem
 from falcon_auth.stores.key_folder import KeyFolder
 
 LONG_AGO = 30 * 86400

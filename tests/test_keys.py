@@ -9,8 +9,8 @@ from conftest import settings_for
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from key_material import ALGORITHMS, private_key, private_pem, public_bytes
 
-from falcon_auth.keys import Key, KeyRing, UnfitKeyError, thumbprint
-from falcon_auth.pem import MAX_FILE_BYTES, make_pem, parse_pem, read_pem, read_previous
+from falcon_auth.keys.pem import MAX_FILE_BYTES, make_pem, parse_pem, read_pem, read_previous
+from falcon_auth.keys.ring import Key, KeyRing, UnfitKeyError, thumbprint
 from falcon_auth.segments import decode_segment
 
 SECRET = "a-key-of-the-tests-that-is-long-enough"  # pragma: allowlist secret

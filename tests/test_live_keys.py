@@ -12,10 +12,10 @@ from test_tokens import USER
 
 from falcon_auth.errors import AuthError, InvalidTokenError
 from falcon_auth.keys import Key
-from falcon_auth.live_keys import LOOK_SECONDS, KeyFolderError, LiveKeys
+from falcon_auth.keys.live import LOOK_SECONDS, KeyFolderError, LiveKeys
+from falcon_auth.keys.pem import make_pem, parse_pem
+from falcon_auth.keys.rotation import JWKS_MAX_AGE_SECONDS, Plan, StepError, UnsafeStepError
 from falcon_auth.models import Session
-from falcon_auth.pem import make_pem, parse_pem
-from falcon_auth.rotation import JWKS_MAX_AGE_SECONDS, Plan, StepError, UnsafeStepError
 from falcon_auth.stores.key_folder import MANIFEST, KeyFolder
 from falcon_auth.tokens import TokenCodec
 from falcon_auth.verifier import Verifier

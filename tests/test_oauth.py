@@ -14,7 +14,7 @@ from key_material import ALGORITHMS, private_pem
 from falcon_auth.api.schemas import validator_of
 from falcon_auth.credentials import ServiceCredentials, make_credential
 from falcon_auth.errors import InvalidTokenError
-from falcon_auth.rotation import JWKS_MAX_AGE_SECONDS
+from falcon_auth.keys.rotation import JWKS_MAX_AGE_SECONDS
 from falcon_auth.stores.memory import MemoryStore
 from falcon_auth.wiring import create_app
 

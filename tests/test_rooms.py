@@ -7,7 +7,7 @@ import falcon_auth
 
 ROOT = Path(falcon_auth.__file__).parent
 # These see all rooms.
-OUTER = {"wiring", "key_setup", "key_commands", "launch", "commands", "__main__", "testing"}
+OUTER = {"wiring", "key_setup", "launch", "commands", "__main__", "testing"}
 FRAMEWORKS = {"falcon", "waitress", "sqlalchemy", "redis"}
 
 

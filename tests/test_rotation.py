@@ -7,8 +7,8 @@ from conftest import START, settings_for
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falcon_auth.live_keys import LOOK_SECONDS, STALE_SECONDS
-from falcon_auth.rotation import (
+from falcon_auth.keys.live import LOOK_SECONDS, STALE_SECONDS
+from falcon_auth.keys.rotation import (
     JWKS_MAX_AGE_SECONDS,
     MAX_LEEWAY_SECONDS,
     PUBLISH_SECONDS,

@@ -13,7 +13,7 @@ from key_material import private_pem
 from processes import ROOT, run_python
 from pydantic import SecretStr, ValidationError
 
-from falcon_auth.key_checks import EXAMPLE_SECRET
+from falcon_auth.keys.checks import EXAMPLE_SECRET
 from falcon_auth.settings import Settings, split_list
 
 # The design's table, one variable a line. "-" is none.

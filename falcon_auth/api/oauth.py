@@ -14,7 +14,7 @@ from falcon_auth.api.guard import bearer_token, public
 from falcon_auth.credentials import ServiceCredentials
 from falcon_auth.errors import UnauthorizedError
 from falcon_auth.keys import KeyRing, KeySource
-from falcon_auth.rotation import JWKS_MAX_AGE_SECONDS
+from falcon_auth.keys.rotation import JWKS_MAX_AGE_SECONDS
 from falcon_auth.sessions import Sessions
 from falcon_auth.strict_json import dump_json
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from falcon_auth.keys import Key, UnfitKeyError
-from falcon_auth.live_keys import KeyFolderError, LoadedKeys
-from falcon_auth.pem import open_to_others, parse_pem, read_pem, write_secret
-from falcon_auth.rotation import Plan
+from falcon_auth.keys.live import KeyFolderError, LoadedKeys
+from falcon_auth.keys.pem import open_to_others, parse_pem, read_pem, write_secret
+from falcon_auth.keys.rotation import Plan
 from falcon_auth.strict_json import parse_json
 
 if sys.platform != "win32":  # pragma: no branch

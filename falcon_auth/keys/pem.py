@@ -11,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from falcon_auth.keys import ASYMMETRIC, Key, PrivateKey, PublicKey, UnfitKeyError
+from falcon_auth.keys.ring import ASYMMETRIC, Key, PrivateKey, PublicKey, UnfitKeyError
 
 MAX_FILE_BYTES = 64 * 1024  # An RSA key of 8,192 bits takes 6.5 KiB.
 NEW_RSA_BITS = 3072  # As strong as the other algorithms' 128 bits (NIST SP 800-57).

@@ -14,9 +14,9 @@ import click
 
 from falcon_auth.credentials import is_credential, make_credential
 from falcon_auth.keys import ASYMMETRIC, SYMMETRIC
-from falcon_auth.live_keys import KeyFolderError
-from falcon_auth.pem import make_pem, parse_pem, write_secret
-from falcon_auth.rotation import KeyRecord, Plan, StepError, UnsafeStepError
+from falcon_auth.keys.live import KeyFolderError
+from falcon_auth.keys.pem import make_pem, parse_pem, write_secret
+from falcon_auth.keys.rotation import KeyRecord, Plan, StepError, UnsafeStepError
 from falcon_auth.settings import ConfigurationError, Settings, load_settings
 from falcon_auth.stores.key_folder import KeyFolder
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from falcon_auth.credentials import is_credential
-from falcon_auth.keys import SYMMETRIC, Key, UnfitKeyError
-from falcon_auth.pem import read_key_files
+from falcon_auth.keys.pem import read_key_files
+from falcon_auth.keys.ring import SYMMETRIC, Key, UnfitKeyError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from falcon_auth.keys import Key, KeyRing
-from falcon_auth.rotation import KeyRecord, Plan, StepError
+from falcon_auth.keys.ring import Key, KeyRing
+from falcon_auth.keys.rotation import KeyRecord, Plan, StepError
 
 LOOK_SECONDS = 5.0  # Between looks at the folder; far below rotation's SPREAD_SECONDS.
 STALE_SECONDS = 30.0  # What was last looked at so long ago (an idle process) is not used before,
