@@ -287,5 +287,5 @@ def test_any_history_gives_the_answers_of_the_model(service, clock):
     machine = type("BoundService", (Service,), {"client": service, "clock": clock})
 
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=100, stateful_step_count=30, deadline=None)
+        machine, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
     )
