@@ -84,9 +84,10 @@ class Client:
     def _refresh_twice(self) -> None:
         """Lose an answer: within the grace the same successor comes again."""
         body = {"refresh_token": self._pair["refresh_token"]}
-        _, first = self._post("refresh", f"{AUTH}/refresh", body, {200})
+        before, first = self._post("refresh", f"{AUTH}/refresh", body, {200})
         status, again = self._post("refresh again", f"{AUTH}/refresh", body, {200})
-        if status == http.HTTPStatus.OK and first.get("refresh_token") != again["refresh_token"]:
+        both = before == status == http.HTTPStatus.OK
+        if both and first["refresh_token"] != again["refresh_token"]:
             self.unexpected["two successors"] += 1
         self._pair = again if status == http.HTTPStatus.OK else None
 
