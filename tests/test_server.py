@@ -43,7 +43,7 @@ class Clock:
 
 
 class Application:
-    """Answers `/hello` and `/echo`; the other paths misbehave in one way each."""
+    """Answers `/hello`, `/echo` and `/nothing`; other paths misbehave in one way each."""
 
     def __init__(self) -> None:
         self.held = Event()  # A request for /hold is running,
@@ -52,6 +52,9 @@ class Application:
 
     def __call__(self, environ, start_response):
         body = environ["wsgi.input"].read()
+        if environ["PATH_INFO"] == "/nothing":
+            start_response("204 No Content", [("X-Request-ID", "1")])
+            return []
         answers = {
             "/echo": lambda: [body],
             "/hold": self._hold,
@@ -251,6 +254,15 @@ def test_a_connection_serves_one_request_after_another_and_names_no_server(house
 
     assert [(a.status, a.body) for a in answers] == [(200, b"hello"), (200, b"abc")]
     assert not {"Server", "Via", "Connection"} & set(answers[0].headers)
+
+
+def test_an_answer_without_a_body_leaves_the_connection_open(house):
+    client = house.client()
+
+    nothing, hello = client.ask(HELLO.replace(b"hello", b"nothing")), client.ask(HELLO)
+
+    assert (nothing.status, nothing.body, hello.status, hello.body) == (204, b"", 200, b"hello")
+    assert set(nothing.headers) == {"Date", "X-Request-Id"}
 
 
 def test_a_client_of_http_1_0_is_answered_and_let_go(house):

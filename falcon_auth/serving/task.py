@@ -44,15 +44,15 @@ class Task(WSGITask):
     def _usual_head(self) -> bytes | None:
         """Return the head of an answer as nearly all are; None for what waitress has rules for.
 
-        Those cost a tenth of a whole request, which they look at in several rounds.
+        Those cost a tenth of a whole request, which they look at in several rounds, and close the
+        connection after a 204, which ends at its head (RFC 9112, 6.3).
         """
         names = [_canonical(name) for name, _ in self.response_headers]
         if (
             self.version != "1.1"
             or self.close_on_finish
             or self.request.headers.get("CONNECTION", "").lower() == "close"
-            or not self.has_body
-            or "Content-Length" not in names
+            or ("Content-Length" in names) != self.has_body
             or not _SERVERS_OWN.isdisjoint(names)
         ):
             return None
