@@ -14,8 +14,8 @@ import sys
 import falcon
 import waitress
 
-from falcon_auth.launch import GARBAGE_THRESHOLD
-from falcon_auth.serving import Server, serve
+from falcon_auth.commands.serve import GARBAGE_THRESHOLD
+from falcon_auth.server import Server, serve
 from falcon_auth.settings import Settings
 
 

@@ -16,14 +16,15 @@ from collections.abc import Callable
 
 import psutil
 
-from falcon_auth.accounts import Accounts
+from falcon_auth.accounts.login import PasswordLogin
+from falcon_auth.accounts.password_check import PasswordCheck
 from falcon_auth.models import Client, Session, User
-from falcon_auth.passwords import PasswordPolicy, Verdict
+from falcon_auth.observability.logs import configure_logging
+from falcon_auth.passwords import Verdict
+from falcon_auth.service import create_app
 from falcon_auth.settings import Settings
-from falcon_auth.stores.memory import MemoryStore
-from falcon_auth.telemetry import configure_logging
-from falcon_auth.throttle import NoThrottle
-from falcon_auth.wiring import create_app
+from falcon_auth.stores.memory.store import MemoryStore
+from falcon_auth.throttle.attempts import NoThrottle
 
 REPEATS = 2_000
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0 no. {}"
@@ -62,7 +63,7 @@ def fill(store: MemoryStore, users: int) -> list[str]:
             user_agent=USER_AGENT.format(number),
             ip=f"192.0.2.{number % 250}",
         )
-        store.add_user(user, session)
+        store.users.add(user, session)
         sessions.append(session.id)
     return sessions
 
@@ -93,13 +94,8 @@ def main() -> None:
         filled = time.perf_counter() - started
         resident = process.memory_info().rss
         sessions = app.service.sessions
-        accounts = Accounts(
-            store,
-            sessions,
-            InstantPasswords(),
-            PasswordPolicy(),
-            NoThrottle(),
-            clock=time.time,
+        login = PasswordLogin(
+            store.users, sessions, PasswordCheck(InstantPasswords(), NoThrottle())
         )
         client = Client("192.0.2.1", USER_AGENT.format("x"))
         step = max(1, users // REPEATS)
@@ -107,7 +103,7 @@ def main() -> None:
 
         def log_in(number: int) -> object:
             email = f"some.body.{number * step % users}@example.com"
-            return accounts.log_in(email=email, password="", client=client)
+            return login.log_in(email=email, password="", client=client)
 
         login_us = microseconds(log_in)
         tokens = [log_in(number).refresh.text for number in range(REPEATS)]

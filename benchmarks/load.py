@@ -52,14 +52,19 @@ def wrk(
     seconds: float,
     lines: Sequence[str] = (),
     media_type: str = "application/json",
+    pause_seconds: float = 0,
 ) -> Load:
-    """Put load on one path. *lines* are what the script sends, in turn."""
+    """Put load on one path. *lines* are what the script sends, in turn.
+
+    *pause_seconds* is for `addresses.lua`: what a connection waits after a refusal.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(lines) + "\n")
         file.flush()
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
         command += [f"--timeout={TIMEOUT_SECONDS}s", "-s", str(LUA / script), server.url(path)]
         scripts = {"BENCH_LUA": str(LUA), "BENCH_LINES": file.name, "BENCH_TYPE": media_type}
+        scripts["BENCH_PAUSE"] = str(round(pause_seconds * 1000))
         used, served = _children_seconds(), server.cpu_seconds()
         started = time.perf_counter()
         output = subprocess.run(

@@ -235,6 +235,6 @@ def _output(module: str, *arguments: str) -> str:
 
 
 def _usable_cores() -> int:
-    from falcon_auth.settings import usable_cores  # noqa: PLC0415 - only where it is measured
+    from falcon_auth.passwords.workers import usable_cores  # noqa: PLC0415 - only where it is measured
 
     return usable_cores()

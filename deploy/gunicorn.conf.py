@@ -1,8 +1,10 @@
 """Several processes: `gunicorn -c deploy/gunicorn.conf.py app:application`.
 
 The processes share users and sessions by DATABASE_URL, counters of attempts by that or REDIS_URL,
-and keys by JWT_SECRET_KEY: set these. HOST, PORT and REQUEST_THREADS mean what they mean to
-`python app.py`; WEB_CONCURRENCY is the number of processes.
+and keys by JWT_SECRET_KEY: set these, in the environment or in `.env`. HOST, PORT and
+REQUEST_THREADS mean what they mean to `python app.py`; WEB_CONCURRENCY is the number of processes.
+
+What makes no service ends the master with code 2 and a message, before a port is opened.
 """
 
 # ruff: noqa: INP001 - gunicorn reads this file by its path
@@ -12,9 +14,14 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # For gunicorn started elsewhere.
+
+from falcon_auth.commands import startup
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -23,9 +30,11 @@ if TYPE_CHECKING:
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 OWNER = "FALCON_AUTH_METRICS_OWNER"  # The process that made the folder, to be inherited with it.
 
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+_settings = startup.settings_or_exit()
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+bind = f"{_host}:{_settings.port}"
 worker_class = "gthread"  # Most requests wait for the store or for a hash, and hold no core.
-threads = int(os.environ.get("REQUEST_THREADS", "160"))
+threads = _settings.request_threads
 keepalive = 75  # Longer than a proxy keeps its own end (nginx: 60 s), which may be about to send.
 graceful_timeout = 30  # For running requests at shutdown.
 forwarded_allow_ips = ""  # TRUSTED_PROXIES decides, in the application.
@@ -44,12 +53,11 @@ if FOLDER not in os.environ or os.environ.get(OWNER, str(os.getpid())) != str(os
     atexit.register(_remove, os.environ[FOLDER], os.getpid())
 
 
-def on_starting(server: Arbiter) -> None:  # noqa: ARG001 - gunicorn's shape
-    """Forget what an earlier run counted: its processes' numbers may come up again."""
-    if "GUNICORN_PID" in os.environ:
-        return  # Started by SIGUSR2: a folder that was given is still in use.
-    for file in Path(os.environ[FOLDER]).glob("*.db"):
-        file.unlink()
+def on_starting(server: Arbiter) -> None:
+    """Refuse what the workers could only fail at, and forget what an earlier run counted."""
+    startup.check_master(_settings, server.cfg.workers)
+    if "GUNICORN_PID" not in os.environ:  # Else started by SIGUSR2: the folder is in use.
+        startup.clear_metrics_folder(Path(os.environ[FOLDER]))
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 - gunicorn's shape

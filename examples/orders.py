@@ -10,7 +10,7 @@ import sys
 
 from falcon import Request, Response
 
-from falcon_auth.serving import Server, serve
+from falcon_auth.server import Server, serve
 from falcon_auth.verifier import GuardedApp, Verifier, public
 
 

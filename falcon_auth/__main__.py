@@ -1,43 +1,105 @@
-"""The commands: `python -m falcon_auth COMMAND`. The longer ones have modules of their own."""
+"""The commands: `falcon-auth COMMAND`, or `python -m falcon_auth COMMAND`.
+
+Each has a module of its own, which is loaded when the command runs: `--help` has to answer at
+once, and a command should not wait for what only another one needs.
+"""
 
 from __future__ import annotations
 
-import json
 import sys
+from importlib import import_module
+from typing import NamedTuple
 
-import click
+try:
+    import click
+except ModuleNotFoundError:
+    sys.exit("click is not installed: the commands come with falcon-auth-service[server]")
 
 from falcon_auth import __version__
-from falcon_auth.api.openapi import build_document
-from falcon_auth.commands.hash_cost import hash_cost
-from falcon_auth.commands.keys import keys, secret, service_token
-from falcon_auth.commands.migrate import migrate_database
-from falcon_auth.commands.seed import seed
-from falcon_auth.commands.users import users
-from falcon_auth.launch import build, serve_app
+from falcon_auth.extras import say_missing
 
 
-@click.group()
+class _Lazy(NamedTuple):
+    """Where a command is, and its help, so that `--help` need not import it."""
+
+    module: str
+    name: str
+    help: str
+
+
+# The help is the first sentence of the command's own.
+COMMANDS = {
+    "hash-cost": _Lazy(
+        "hash_cost",
+        "hash_cost",
+        "Time bcrypt and Argon2 on this machine, and recommend settings.",
+    ),
+    "keys": _Lazy("keys", "keys", "Rotate the keys of JWT_KEY_DIRECTORY."),
+    "mail": _Lazy(
+        "mail", "mail", "Show the mails that there are, and send one to try the mail server."
+    ),
+    "migrate": _Lazy(
+        "migrate",
+        "migrate_database",
+        "Migrate the tables of DATABASE_URL to the newest version, or one version down.",
+    ),
+    "openapi": _Lazy(
+        "openapi", "openapi", "Print the OpenAPI document, as /openapi.json serves it."
+    ),
+    "outbox": _Lazy(
+        "outbox",
+        "outbox",
+        "List messages that were not delivered, and have failed ones tried again.",
+    ),
+    "secret": _Lazy(
+        "keys",
+        "secret",
+        "Make a fresh key: a text for JWT_SECRET_KEY, or PEM for JWT_PRIVATE_KEY_FILE.",
+    ),
+    "seed": _Lazy("seed", "seed", "Create COUNT sample users, to try things with."),
+    "serve": _Lazy("serve_command", "serve", "Serve with waitress until SIGTERM or Ctrl-C."),
+    "service-token": _Lazy(
+        "keys",
+        "service_token",
+        "Make a credential for the service NAME that may introspect tokens.",
+    ),
+    "users": _Lazy(
+        "users",
+        "users",
+        "List, show, create, invite, disable, enable, delete, import and export users.",
+    ),
+}
+
+
+class _Commands(click.Group):
+    """A click group that imports a command only when it runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's shape
+        """Return the names of all commands, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command with that name; None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        try:
+            command: click.Command = getattr(import_module(f"falcon_auth.commands.{module}"), name)
+        except ModuleNotFoundError as error:
+            raise click.ClickException(f"{say_missing(error)}.") from None
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].help) for name in sorted(COMMANDS)])
+
+
+@click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="falcon-auth")
 def cli() -> None:
-    """Run and look after a Falcon Auth service. Settings come from the environment and `.env`."""
-
-
-for command in (secret, keys, service_token, hash_cost, migrate_database, seed, users):
-    cli.add_command(command)
-
-
-@cli.command()
-def serve() -> None:
-    """Serve with waitress until SIGTERM or Ctrl-C."""
-    sys.exit(serve_app(build()))
-
-
-@cli.command()
-def openapi() -> None:
-    """Print the OpenAPI document, as /openapi.json serves it."""
-    click.echo(json.dumps(build_document(), indent=2))
+    """Run and administer a Falcon Auth service. Settings come from the environment and `.env`."""
 
 
 if __name__ == "__main__":
-    cli()
+    cli(prog_name="falcon-auth")

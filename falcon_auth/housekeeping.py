@@ -1,4 +1,4 @@
-"""Work behind the requests, on a thread of its own: forgetting, and writing snapshots."""
+"""Background work on a thread of its own, such as sweeping expired sessions."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Housekeeper:
                 self._process = os.getpid()
 
     def stop(self) -> None:
-        """End the thread after the slice that it is in."""
+        """Stop the thread after its current slice of work."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
 
     def round(self) -> None:
-        """Do every chore until it is done."""
+        """Run every chore until it has nothing left to do."""
         for chore in self._chores:
             try:
                 while chore() and not self._stopped.wait(PAUSE_SECONDS):

@@ -1,11 +1,40 @@
-"""The two records that the service keeps. Both are frozen values, safe to share.
+"""The records that the service keeps. All are frozen values, safe to share.
 
 Times are epoch seconds in UTC, as `time.time()` gives them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+_RANDOM_BITS = 74  # What version, variant and the 48 bits of milliseconds leave of an id.
+
+
+def time_ordered_id(now: float) -> str:
+    """Return a new id that sorts after those of earlier milliseconds; *now* is in epoch seconds.
+
+    It is a UUID of version 7 (RFC 9562, 5.7).
+    """
+    random = secrets.randbits(_RANDOM_BITS)
+    high, low = random >> 62, random & (1 << 62) - 1
+    milliseconds = int(now * 1000) & (1 << 48) - 1
+    return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
+
+
+# In the place of a hash, for a user who has no password until a reset or an invitation sets one.
+NO_PASSWORD = "!"  # noqa: S105 - no hash of any kind begins so
+# Authentication method references (RFC 8176): how somebody proved who they are.
+PASSWORD_METHOD = "pwd"  # noqa: S105 - RFC 8176's word
+CODE_METHOD = "otp"
+DEVICE_BOUND_METHOD = "hwk"  # A passkey that cannot leave its device.
+SYNCED_METHOD = "swk"  # One that can.
+SEVERAL_FACTORS = "mfa"
+
+FactorKind = Literal["totp", "passkey", "recovery_code"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +47,19 @@ class User:
     username: str | None
     password_hash: str = field(repr=False)
     password_version: int = 0  # Counts changes of the password, not of its hash.
+    email_version: int = 0  # Counts changes of the address, and of whether it is verified.
+    email_verified: bool = False
+    factor_count: int = 0  # Second factors that count; kept here so that no request looks them up.
+    factors_version: int = 0  # Counts changes of the factors, and of the recovery codes.
     is_active: bool = True
     created_at: float
     updated_at: float
     last_login_at: float | None = None
+
+    @property
+    def has_password(self) -> bool:
+        """Whether there is a password to log in with."""
+        return self.password_hash != NO_PASSWORD
 
     @property
     def username_key(self) -> str | None:
@@ -43,35 +81,157 @@ class Session:
     last_used_at: float  # When the current generation was issued.
     expires_at: float  # When its refresh token expires.
     ended_at: float | None = None
+    auth_time: float = 0.0  # When the user last proved who they are.
+    amr: tuple[str, ...] = ()  # How: authentication method references (RFC 8176).
     user_agent: str | None = None
     ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """A second factor of one user: an authenticator app, a passkey, or a set of recovery codes.
+
+    A set of recovery codes stands in for a factor, and is not counted as one. Keys and ids of
+    passkeys are base64url without padding.
+    """
+
+    id: str
+    user_id: str
+    kind: FactorKind
+    name: str
+    created_at: float
+    confirmed_at: float | None = None  # None: an app that has not shown a code yet counts nothing.
+    last_used_at: float | None = None
+    # Encrypted: an app's secret, or the key that a set's codes are hashed with.
+    secret: str | None = field(default=None, repr=False)
+    last_step: int = 0  # The time step of the app's last code: it and all earlier ones are spent.
+    credential_id: str | None = None
+    public_key: str | None = None  # A COSE key (RFC 9052, 7).
+    sign_count: int = 0
+    backup_eligible: bool = False  # Whether the passkey may leave its device.
+    backed_up: bool = False
+    transports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryCodes:
+    """A new set of recovery codes: keyed hashes, and the factor that holds their key."""
+
+    factor: Factor
+    hashes: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SpentChallenge:
+    """A challenge that was answered; it is to be remembered until then (epoch seconds)."""
+
+    id: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactorUse:
+    """A factor whose proof was right a moment ago, and what makes the proof work only once.
+
+    Of `step`, `code_hash` and `sign_count` one is set, by the kind of the factor.
+    """
+
+    factor_id: str
+    at: float
+    step: int | None = None
+    code_hash: str | None = field(default=None, repr=False)
+    sign_count: int | None = None
+    backed_up: bool = False
+    challenges: tuple[SpentChallenge, ...] = ()
+
+    def also_spending(self, challenge: SpentChallenge) -> FactorUse:
+        """Return the same use, which spends a further challenge."""
+        return replace(self, challenges=(*self.challenges, challenge))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """One thing that happened to the security of an account or of the service."""
+
+    id: str  # A UUID of version 7: ordered by time.
+    at: float
+    event: str  # A word of the catalogue, such as `password.changed`.
+    outcome: Literal["success", "failure"] = "success"
+    actor: str | None = None  # A user's id, `command`, `service:NAME`, or nobody known.
+    subject: str | None = None  # The id of the user it happened to.
+    ip: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+    details: Mapping[str, str | int | bool | None] = field(default_factory=dict)  # No secret.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Something to be delivered: a mail, the call of a webhook, or an enquiry.
+
+    An enquiry asks for a mail to somebody who has not been looked up yet.
+
+    It holds what the text is made of, never a token: those are signed when it is sent.
+    """
+
+    id: str  # A UUID of version 7; what is delivered twice is recognised by it.
+    channel: Literal["mail", "webhook", "enquiry"]
+    topic: str  # The mail's template, or the event's type.
+    user_id: str | None  # Messages of one user are delivered in order.
+    payload: Mapping[str, str | int | bool | None]
+    created_at: float
+    due_at: float  # When it is to be tried next.
+    attempts: int = 0
+    failed_at: float | None = None  # When it was given up.
+    error: str | None = None  # Why the last attempt failed: a fixed phrase, nothing of a server's.
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a change writes in its own transaction, or not at all: audit events and messages."""
+
+    events: tuple[AuditEvent, ...] = ()
+    messages: tuple[Message, ...] = ()
+
+
+NO_EFFECTS = Effects()
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user whose password was right a moment ago.
+    """A user who has just proved who they are, by `methods` (RFC 8176).
 
-    `upgraded_hash` is the same password's hash at today's cost, where the stored one is older.
+    `upgraded_hash` is the password's hash at today's cost, where the stored one is older; `use` is
+    the second factor that was given, which opening the session spends.
     """
 
     user: User
     upgraded_hash: str | None = field(default=None, repr=False)
+    methods: tuple[str, ...] = (PASSWORD_METHOD,)
+    use: FactorUse | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no further factor is to be asked for."""
+        return not self.user.factor_count or SEVERAL_FACTORS in self.methods
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who sends a request, as far as the connection tells."""
+    """The sender of a request, as far as it is known from the connection."""
 
     ip: str | None = None
     user_agent: str | None = None
+    language: str | None = None  # The first tag of Accept-Language, as it was sent.
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a verified access token speaks for; guarded resources find it in `req.context.caller`."""
+    """The user and session of a verified access token, found in `req.context.caller`."""
 
     user: User
     session: Session
+    scopes: frozenset[str] = frozenset()  # What the user may do (RFC 6749, 3.3).
 
     # What the claims of a token have too: a guarded resource runs here and beside a verifier.
 
@@ -89,3 +249,18 @@ class Caller:
     def session_id(self) -> str:
         """The session's id."""
         return self.session.id
+
+    @property
+    def auth_time(self) -> float:
+        """When the user last proved who they are, in this session."""
+        return self.session.auth_time
+
+    @property
+    def amr(self) -> tuple[str, ...]:
+        """How (RFC 8176)."""
+        return self.session.amr
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether the user has a second factor."""
+        return self.user.factor_count > 0

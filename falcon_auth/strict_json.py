@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it: a strict parser where Python's own is lenient, and a quick writer."""
+"""JSON by RFC 8259: a parser that is strict where Python's is lenient, and a fast writer."""
 
 from __future__ import annotations
 

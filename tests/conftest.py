@@ -8,7 +8,8 @@ import signal
 from dataclasses import dataclass, field
 
 import pytest
-from browser import browser
+from chromium import browser
+from counter_pairs import counters
 from databases import (
     create_database,
     database,
@@ -26,35 +27,48 @@ from databases import (
 )
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from mail_folder import mail_settings, mailing
 from processes import start_service
+from smtp_server import certificate, server_tls, smtp, start_smtp
+from wire import remote, wire, wire_to
 
+from falcon_auth.observability.logs import configure_logging
+from falcon_auth.service import create_app
 from falcon_auth.settings import Settings
-from falcon_auth.stores.memory import MemoryStore
-from falcon_auth.telemetry import configure_logging
+from falcon_auth.stores.memory.store import MemoryStore
 from falcon_auth.testing.service import START, AuthClient, Clock, settings_of
-from falcon_auth.wiring import create_app
 
 # What tests take from here; fixtures too, which pytest finds here.
 __all__ = [
     "START",
     "browser",
+    "certificate",
+    "counters",
     "create_database",
     "database",
     "database_url",
     "empty_postgres_url",
+    "mail_settings",
+    "mailing",
     "migrated_postgres_url",
     "migrated_sqlite_file",
     "postgres_url",
     "redis_prefix",
     "redis_url",
+    "remote",
     "scratch_postgres_url",
+    "server_tls",
+    "smtp",
     "sqlite_url",
     "start_service",
+    "start_smtp",
     "store",
     "stores",
+    "wire",
+    "wire_to",
 ]
 
-collect_ignore = ["consumer"]  # A project of its own, which tests/test_kit.py runs.
+collect_ignore = ["testing/consumer"]  # A project of its own, which testing/test_kit.py runs.
 
 # Started in a shell's background, the tests and all they start would be deaf to it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -15,7 +15,7 @@ from threading import Barrier
 import pytest
 
 from falcon_auth.stores.breaker import Breaker
-from falcon_auth.stores.memory import MemoryStore
+from falcon_auth.stores.memory.store import MemoryStore
 
 POSTGRES_URL = os.environ.get(
     "TEST_DATABASE_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
@@ -32,7 +32,7 @@ def missing(what):
 
 
 def database_for(engine, *, threshold=5, timeout=30):
-    from falcon_auth.stores.database import Database
+    from falcon_auth.stores.sql.database import Database
 
     return Database(engine, Breaker("database", threshold=threshold, timeout=timeout))
 
@@ -71,7 +71,7 @@ def create_database():
 @pytest.fixture(scope="session")
 def migrated_postgres_url(create_database):
     """One database with tables, for the whole run."""
-    from falcon_auth.stores.migrate import migrate
+    from falcon_auth.stores.sql.migrate import migrate
 
     url = create_database()
     migrate(url, "up")
@@ -105,7 +105,14 @@ def postgres_url(migrated_postgres_url):
 
     engine = create_engine(migrated_postgres_url)
     with engine.begin() as connection:
-        for table in ("sessions", "users", "counters"):
+        for table in (
+            "sessions",
+            "users",
+            "counters",
+            "audit_events",
+            "outbox",
+            "spent_challenges",
+        ):
             connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names from above
     engine.dispose()
     return migrated_postgres_url
@@ -114,7 +121,7 @@ def postgres_url(migrated_postgres_url):
 @pytest.fixture(scope="session")
 def migrated_sqlite_file(tmp_path_factory):
     """One file with empty tables, to be copied."""
-    from falcon_auth.stores.migrate import migrate
+    from falcon_auth.stores.sql.migrate import migrate
 
     path = tmp_path_factory.mktemp("sqlite") / "empty.db"
     migrate(f"sqlite:///{path}", "up")
@@ -137,7 +144,7 @@ def database_url(request):
 
 @pytest.fixture
 def database(database_url):
-    from falcon_auth.stores.database import open_engine
+    from falcon_auth.stores.sql.database import open_engine
 
     opened = database_for(open_engine(database_url, pool_size=8))
     yield opened
@@ -150,8 +157,8 @@ def store(request):
     if request.param == "memory":
         yield MemoryStore()
         return
-    from falcon_auth.stores.database import open_engine
-    from falcon_auth.stores.sql import SqlStore
+    from falcon_auth.stores.sql.database import open_engine
+    from falcon_auth.stores.sql.store import SqlStore
 
     url = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     opened = database_for(open_engine(url, pool_size=8))
@@ -194,8 +201,8 @@ def stores(request):
         store = MemoryStore()
         yield [store, store]
         return
-    from falcon_auth.stores.database import open_engine
-    from falcon_auth.stores.sql import SqlStore
+    from falcon_auth.stores.sql.database import open_engine
+    from falcon_auth.stores.sql.store import SqlStore
 
     url = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     opened = [database_for(open_engine(url, pool_size=8)) for _ in range(2)]

@@ -4,13 +4,14 @@ import socket
 import threading
 from contextlib import contextmanager
 
-from falcon_auth.serving import Server
+from falcon_auth.api.refusals import refusals_of
+from falcon_auth.server import Server
 
 
 @contextmanager
 def serving(app, threads=2):
     """Serve *app* on a free port of 127.0.0.1; the value is the port."""
-    server = Server(app, host="127.0.0.1", port=0, threads=threads)
+    server = Server(app, host="127.0.0.1", port=0, threads=threads, word_refusal=refusals_of(app))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

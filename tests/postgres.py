@@ -17,7 +17,7 @@ from processes import free_port
 class PostgresServer:
     """A PostgreSQL that a test may stop. It is run by an account that may: it refuses root."""
 
-    def __init__(self):
+    def __init__(self, standby_of=None):
         self._bin = _postgres_programs()
         # Not in pytest's folder: every run of pytest closes that one to other accounts.
         self._folder = Path(tempfile.mkdtemp(prefix="falcon-auth-postgres-"))
@@ -28,10 +28,15 @@ class PostgresServer:
         if os.geteuid() == 0:
             owner = next((name for name in ("postgres", "nobody") if _has_account(name)), "nobody")
             self._account = ["setpriv", f"--reuid={owner}", "--clear-groups"]
-            self._data.mkdir()
+            self._data.mkdir(mode=0o700)
             shutil.chown(self._data, owner)
             self._folder.chmod(0o711)
-        self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync")
+        if standby_of is None:
+            self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync")
+        else:
+            source = f"host=127.0.0.1 port={standby_of.port} user=postgres"
+            options = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+            self._run("pg_basebackup", "-d", source, "-D", self._data, *options)
 
     @property
     def url(self):
@@ -45,6 +50,21 @@ class PostgresServer:
 
     def stop(self, mode="immediate"):
         self._run("pg_ctl", "stop", "-w", "-D", self._data, "-m", mode)
+
+    def promote(self):
+        """Make a primary of a standby."""
+        self._run("pg_ctl", "promote", "-w", "-D", self._data)
+
+    def run_sql(self, *statements):
+        """Run statements, each on its own; return what the last one gives as text."""
+        commands = [part for statement in statements for part in ("-c", statement)]
+        host = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+        return subprocess.run(
+            [self._bin / "psql", "-XtA", *host, *commands],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout.strip()
 
     def remove(self):
         self.stop()

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from falcon_auth.testing.checks import ResponseCheck
+from falcon_auth.testing.response_check import ResponseCheck
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 20.0  # Seconds until something that never comes counts as missing.
@@ -215,3 +215,22 @@ def start_service(tmp_path: Path) -> Iterator[Callable[..., ServiceProcess]]:
     """Start services (see `service_starter`); each is ready when the call returns."""
     with service_starter(tmp_path) as start:
         yield start
+
+
+def in_child(check):
+    """Run *check* in a fork of this process; return what it raised as text, empty where nothing."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            check()
+            said = b""
+        except BaseException as error:  # noqa: BLE001 - told to the parent
+            said = repr(error).encode() or b"?"
+        os.write(writer, said)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read().decode()
+    os.waitpid(child, 0)
+    return said

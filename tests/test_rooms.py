@@ -1,4 +1,4 @@
-"""The three rooms: who may import whom is checked, not hoped for."""
+"""The rooms: who may import whom is checked, not hoped for."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,10 @@ import falcon_auth
 
 ROOT = Path(falcon_auth.__file__).parent
 # These see all rooms.
-OUTER = {"wiring", "key_setup", "launch", "commands", "__main__", "testing"}
+# `__init__` hands on what marks resources, and imports it when it is asked for.
+OUTER = {"service", "commands", "wsgi", "__main__", "__init__", "testing"}
+# These know the world outside: HTTP, SQL, sockets. They import the domain, never each other.
+EDGES = {"api", "pages", "stores", "server", "verifier"}
 FRAMEWORKS = {"falcon", "waitress", "sqlalchemy", "redis"}
 
 
@@ -44,24 +47,50 @@ def test_api_and_stores_never_meet():
             assert not {"api", "falcon"} & set(rooms_imported(path)), name
 
 
-def test_the_domain_knows_neither_room_and_no_framework():
-    forbidden = {"api", "stores", "serving", "verifier", *OUTER, *FRAMEWORKS}
+def test_the_domain_knows_no_edge_and_no_framework():
+    forbidden = EDGES | OUTER | FRAMEWORKS
     for name, path in modules():
-        if name.split(".")[0] not in {"api", "stores", "serving", "verifier", *OUTER}:
+        if name.split(".")[0] not in EDGES | OUTER:
             assert not forbidden & set(rooms_imported(path)), name
 
 
+def test_settings_know_no_keys_and_only_who_builds_or_commands_knows_settings():
+    readers = {"settings", "service", "commands", "testing"}
+    for name, path in modules():
+        rooms = set(rooms_imported(path))
+        if name.startswith("settings"):
+            allowed = {"settings", "delivery", "errors", "factors", "networks", "passwords"}
+            assert rooms <= allowed, (name, rooms)
+        elif name.split(".")[0] not in readers:
+            assert "settings" not in rooms, name
+
+
+def test_the_package_root_holds_about_a_dozen_names():
+    names = {path.name for path in ROOT.iterdir() if path.name not in {"__pycache__", "py.typed"}}
+
+    assert len([name for name in names if name.endswith(".py")]) <= 13, sorted(names)
+
+
 def test_the_verifier_knows_no_store_and_nobody_knows_it():
-    allowed = {"verifier", "api", "errors", "keys", "strict_json", "tokens"}
+    allowed = {"verifier", "api", "errors", "keys", "networks", "observability"}
+    allowed |= {"factors", "sessions", "strict_json"}
     for name, path in modules():
         if name.startswith("verifier"):
             assert set(rooms_imported(path)) <= allowed, name
 
 
+def test_the_pages_know_how_files_are_served_and_only_the_service_knows_them():
+    for name, path in modules():
+        if name.startswith("pages"):
+            assert set(rooms_imported(path)) <= {"api", "pages"}, name
+        elif name != "service.application":
+            assert "pages" not in set(rooms_imported(path)), name
+
+
 def test_the_server_knows_nothing_of_the_application():
     for name, path in modules():
-        if name.startswith("serving"):
-            assert set(rooms_imported(path)) <= {"serving", "waitress"}, name
+        if name.startswith("server"):
+            assert set(rooms_imported(path)) <= {"server", "waitress"}, name
 
 
 def test_there_is_no_circle_of_imports():

@@ -13,8 +13,9 @@ from key_material import private_pem
 from processes import ROOT, run_python
 from pydantic import SecretStr, ValidationError
 
-from falcon_auth.keys.checks import EXAMPLE_SECRET
-from falcon_auth.settings import Settings, split_list
+from falcon_auth.settings import Settings
+from falcon_auth.settings.checks import EXAMPLE_SECRET
+from falcon_auth.settings.fields import split_list
 
 # The design's table, one variable a line. "-" is none.
 TABLE = """
@@ -32,6 +33,8 @@ JWT_KEY_DIRECTORY            -
 JWT_ISSUER                   -
 JWT_AUDIENCE                 -
 JWT_LEEWAY_SECONDS           30
+JWT_SUBJECT                  email
+KEY_CACHE_SECONDS            660
 ACCESS_TOKEN_EXPIRE_MINUTES  15
 REFRESH_TOKEN_EXPIRE_DAYS    7
 SESSIONS_PER_USER            100
@@ -50,12 +53,25 @@ REDIS_URL                    -
 RATE_LIMIT_ENABLED           true
 RATE_LIMIT_REQUESTS          5
 RATE_LIMIT_WINDOW            60
-RATE_LIMIT_REGISTRATIONS     300
+RATE_LIMIT_REGISTRATIONS     30
 CIRCUIT_BREAKER_THRESHOLD    5
 CIRCUIT_BREAKER_TIMEOUT      30
 CORS_ORIGINS                 -
 SHUTDOWN_DELAY_SECONDS       0
 TRUSTED_PROXIES              -
+PUBLIC_URL                   -
+ENCRYPTION_KEYS              -
+RECENT_LOGIN_MINUTES         10
+WEBAUTHN_RP_ID               -
+WEBAUTHN_ORIGINS             -
+WEBAUTHN_RP_NAME             -
+MAIL_URL                     -
+MAIL_FROM                    -
+MAIL_TEMPLATES               -
+MAIL_CA_FILE                 -
+PAGES                        -
+EMAIL_VERIFICATION           off
+REGISTRATION                 open
 METRICS_TOKEN                -
 INTROSPECTION_TOKENS         -
 VALIDATE_RESPONSES           false
@@ -70,6 +86,7 @@ BOUNDS = """
 PORT                         0 65535
 REQUEST_THREADS              145 4096
 JWT_LEEWAY_SECONDS           0 300
+KEY_CACHE_SECONDS            360 86400
 ACCESS_TOKEN_EXPIRE_MINUTES  1 1440
 REFRESH_TOKEN_EXPIRE_DAYS    1 365
 SESSIONS_PER_USER            1 10000
@@ -85,14 +102,21 @@ RATE_LIMIT_WINDOW            1 86400
 RATE_LIMIT_REGISTRATIONS     1 1000000
 CIRCUIT_BREAKER_THRESHOLD    1 1000
 CIRCUIT_BREAKER_TIMEOUT      1 3600
+RECENT_LOGIN_MINUTES         1 1440
 SHUTDOWN_DELAY_SECONDS       0 600
 """
 ROOMY = {"hash_workers": 1, "request_threads": 4096}
+PRODUCTION = {
+    "environment": "production",
+    "jwt_secret_key": SECRET_KEY,
+    "database_url": "sqlite:///auth.db",
+}
 ANOTHER_KEY = "another-key-of-the-tests-of-some-length"
 
 LOAD = """
 import sys
-from falcon_auth.settings import ConfigurationError, load_settings
+from falcon_auth.errors import ConfigurationError
+from falcon_auth.settings import load_settings
 try:
     settings = load_settings()
 except ConfigurationError as error:
@@ -154,6 +178,29 @@ def test_the_random_keys_place_is_empty_and_values_that_may_hold_secrets_are_hid
         assert value not in settings.model_dump_json()
 
 
+def test_the_public_url_is_a_base_url_and_has_no_slash_at_its_end():
+    assert make(port=8123).public_base == "http://localhost:8123"
+    assert make(public_url="https://auth.example/a/").public_base == "https://auth.example/a"
+    for wrong in (
+        "auth.example",
+        "ftp://a",
+        "https://",
+        "https://u@a",
+        "https://a?b",
+        "https://a:x",
+    ):
+        with pytest.raises(ValidationError, match="public_url"):
+            make(public_url=wrong)
+    for wrong in ("https://a/{b}", "https://a/#b", "https://ä.example", "https://a//b"):
+        with pytest.raises(ValidationError, match="public_url"):
+            make(public_url=wrong)
+
+
+def test_audiences_are_a_list():
+    assert make(jwt_audience="orders, billing").jwt_audience == ("orders", "billing")
+    assert make(jwt_audience="orders").jwt_audience == ("orders",)
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError):
         make().port = 9
@@ -181,6 +228,7 @@ def test_the_test_of_bounds_knows_every_number():
     [
         ("environment", ["development", "testing"]),
         ("jwt_algorithm", ["HS256", "HS384", "HS512"]),
+        ("jwt_subject", ["email", "id"]),
         ("password_hasher", ["bcrypt", "argon2"]),
         ("password_policy", ["basic", "complex"]),
         ("log_level", ["DEBUG", "INFO", "WARNING", "ERROR"]),
@@ -274,7 +322,7 @@ def test_origins_have_presets_in_development_alone():
 
     assert make().allowed_origins == local
     assert make(environment="testing").allowed_origins == ()
-    assert make(environment="production", jwt_secret_key=SECRET_KEY).allowed_origins == ()
+    assert make(**PRODUCTION).allowed_origins == ()
     assert make(cors_origins="[]").allowed_origins == ()
 
 
@@ -300,11 +348,24 @@ def test_the_star_stands_alone_and_not_in_production():
     with pytest.raises(ValidationError, match=r"CORS_ORIGINS: \* stands alone"):
         make(cors_origins="*,https://a.example")
     with pytest.raises(ValidationError, match=r"CORS_ORIGINS: \* is refused in production"):
-        make(environment="production", jwt_secret_key=SECRET_KEY, cors_origins="*")
+        make(**PRODUCTION, cors_origins="*")
 
 
-@pytest.mark.parametrize("everyone", ["0.0.0.0/0", "10.0.0.0/8,::/0"])
-def test_not_everyone_is_a_trusted_proxy(everyone):
+@pytest.mark.parametrize(
+    "everyone",
+    [
+        "0.0.0.0/0",
+        "10.0.0.0/8,::/0",
+        "::ffff:0:0/96",  # All of IPv4, written as IPv6.
+        "::/64",  # Holds the network above.
+        "0.0.0.0/1,128.0.0.0/1",
+        "0.0.0.0/1,::ffff:128.0.0.0/97",
+        "2000::/3",  # All of IPv6 that is routed in public.
+        "2000::/4,3000::/4",
+        "64:ff9b::/96",  # All of IPv4 behind NAT64.
+    ],
+)
+def test_trusted_proxies_that_hold_every_client_are_refused(everyone):
     with pytest.raises(ValidationError, match="would let every client choose its address"):
         make(trusted_proxies=everyone)
 
@@ -316,19 +377,39 @@ def test_production_asks_for_a_key_and_dear_hashes():
     with pytest.raises(ValidationError, match="JWT_SECRET_KEY: is needed in production"):
         make(environment="production")
     with pytest.raises(ValidationError, match="BCRYPT_ROUNDS: at least 12 in production"):
-        make(environment="production", jwt_secret_key=SECRET_KEY, bcrypt_rounds=11)
+        make(**PRODUCTION, bcrypt_rounds=11)
 
-    settings = make(environment="production", jwt_secret_key=SECRET_KEY, bcrypt_rounds=12)
+    settings = make(**PRODUCTION, bcrypt_rounds=12)
 
     assert settings.bcrypt_rounds == 12
 
 
-def test_a_token_for_the_metrics_is_no_word_in_production():
-    production = {"environment": "production", "jwt_secret_key": SECRET_KEY}
-    with pytest.raises(ValidationError, match="METRICS_TOKEN: needs 16 bytes or more"):
-        make(**production, metrics_token="a-short-word")
+def test_production_keeps_users_in_memory_only_where_that_is_asked_for_by_name():
+    forgotten = {name: value for name, value in PRODUCTION.items() if name != "database_url"}
+    with pytest.raises(ValidationError, match="DATABASE_URL: is needed in production; memory:"):
+        make(**forgotten)
+    with pytest.raises(ValidationError, match="DATABASE_URL: is needed in production"):
+        make(**forgotten, snapshot_file="users.json")
 
-    assert make(**production, metrics_token="x" * 16)
+    assert make(**forgotten, database_url="memory:").database is None
+
+
+@pytest.mark.parametrize("environment", ["development", "testing", "production"])
+def test_the_memory_store_has_a_name_everywhere_and_takes_a_snapshot_file(environment):
+    values = PRODUCTION | {"environment": environment, "database_url": "memory:"}
+
+    assert make(**values, snapshot_file="users.json").database is None
+    with pytest.raises(
+        ValidationError, match=r"DATABASE_URL: begins with sqlite:/// or .*, or is memory:"
+    ):
+        make(**values | {"database_url": "memory"})
+
+
+def test_a_token_for_the_metrics_is_no_word_in_production():
+    with pytest.raises(ValidationError, match="METRICS_TOKEN: needs 16 bytes or more"):
+        make(**PRODUCTION, metrics_token="a-short-word")
+
+    assert make(**PRODUCTION, metrics_token="x" * 16)
 
 
 @pytest.mark.parametrize(("algorithm", "least"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
@@ -343,7 +424,8 @@ def test_production_with_a_key_file_needs_no_secret(tmp_path):
     path = tmp_path / "key.pem"
     path.write_bytes(private_pem("ES256"))
 
-    settings = make(environment="production", jwt_algorithm="ES256", jwt_private_key_file=path)
+    without_secret = PRODUCTION | {"jwt_secret_key": None}
+    settings = make(**without_secret, jwt_algorithm="ES256", jwt_private_key_file=path)
 
     assert settings.jwt_secret_key is None
 
@@ -534,9 +616,12 @@ def test_the_example_unchanged_is_refused_everywhere(tmp_path, environment):
 
     said = faults(tmp_path)
 
-    assert said == [
+    assert said[-1] == (
         "JWT_SECRET_KEY: this is the public example; make one with `python -m falcon_auth secret`"
-    ]
+    )
+    assert [line.split(":")[0] for line in said[:-1]] == (
+        ["DATABASE_URL"] if environment == "production" else []
+    )
 
 
 def test_the_example_key_is_refused_among_the_previous_ones_too():

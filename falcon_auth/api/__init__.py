@@ -1,1 +1,1 @@
-"""HTTP: resources that translate between requests and the use cases, and what all of them share."""
+"""HTTP: middleware, request bodies, and resources that translate requests to use cases."""

@@ -1,4 +1,4 @@
-"""The Falcon application: routes that cannot slip past the guard, and JSON as RFC 8259 has it."""
+"""The Falcon application: no route bypasses the guard, and JSON is that of RFC 8259."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import falcon
 from falcon import Request, Response
 from falcon.media import BaseHandler, Handlers
-from falcon.routing import map_http_methods
+from falcon.routing import CompiledRouter, map_http_methods
 from falcon.typing import ReadableIO
 
+from falcon_auth.api.guard import NOTHING_MORE, Requirement, requirements_of
 from falcon_auth.errors import MalformedJsonError, PayloadTooLargeError
 from falcon_auth.strict_json import dump_json, parse_json
 
@@ -52,8 +53,15 @@ def _parse(data: bytes) -> Any:
 
 
 def template_pattern(template: str) -> re.Pattern[str]:
-    """Return what matches the paths of a URI template."""
-    return re.compile("[^/]*".join(map(re.escape, re.split(r"\{[^}]*\}", template))))
+    """Return what matches the paths of a URI template; `{path}` and `{path:path}` are all the rest.
+
+    Every other placeholder is one segment.
+    """
+    literals = re.split(r"\{[^}]*\}", template)
+    pattern = "[^/]*".join(map(re.escape, literals))
+    if template.endswith(("{path}", "{path:path}")):
+        pattern = pattern.removesuffix("[^/]*") + ".*"
+    return re.compile(pattern, re.DOTALL)
 
 
 class StrictJsonHandler(BaseHandler):
@@ -76,8 +84,8 @@ class StrictJsonHandler(BaseHandler):
 class RenderInside:
     """Middleware that encodes the body before the others look at the response.
 
-    Falcon would do it after them, where a body that cannot be encoded is answered with an empty
-    500 while log and metrics tell of a success.
+    Falcon would encode it after them: a body that cannot be encoded would then be answered with an
+    empty 500, while log and metrics report a success.
     """
 
     def process_response(
@@ -87,21 +95,69 @@ class RenderInside:
         resource: object,  # noqa: ARG002 - Falcon's shape
         req_succeeded: bool,  # noqa: ARG002, FBT001 - Falcon's shape
     ) -> None:
-        """Encode it; Falcon keeps the result. Raises what the encoder raises."""
+        """Encode the body; Falcon caches the result. Raises what the encoder raises."""
         resp.render_body()
+
+
+class AnyMethod:
+    """A resource that answers every request alike, whatever its method is.
+
+    That is OPTIONS too, also where it is a preflight, and methods that nobody has heard of: none
+    passes the guard by its name.
+    """
+
+    def on_any(self, req: Request, resp: Response, **params: object) -> None:
+        """Answer."""
+        raise NotImplementedError  # pragma: no cover - a shape for the router, never called
+
+
+class _Responders(dict[str, Any]):
+    """The one responder of an `AnyMethod`, for every method."""
+
+    def __init__(self, responder: object) -> None:
+        super().__init__(dict.fromkeys(falcon.COMBINED_METHODS, responder))
+        self._responder = responder
+
+    def __missing__(self, method: str) -> object:
+        return self._responder
+
+
+class _Router(CompiledRouter):
+    """Answers HEAD by a resource's `on_head`, else by its `on_get` (RFC 9110, 9.3.2)."""
+
+    def map_http_methods(self, resource: object, **kwargs: Any) -> dict[str, Any]:
+        """Map methods to responders; Falcon itself leaves the body out of an answer to HEAD."""
+        if isinstance(resource, AnyMethod):
+            return _Responders(resource.on_any)
+        responders: dict[str, Any] = super().map_http_methods(resource, **kwargs)
+        if "GET" in responders:
+            responders.setdefault("HEAD", responders["GET"])
+        return responders
+
+
+class _EveryMethod(frozenset[str]):
+    """The methods of an `AnyMethod`: named is only GET, and each is one of them."""
+
+    def __contains__(self, method: object) -> bool:
+        return isinstance(method, str)
+
+
+_EVERY_METHOD = _EveryMethod({"GET"})
 
 
 class AuthApp(falcon.App[Request, Response]):
     """A Falcon application whose routes are all seen by its middleware.
 
-    `methods` tells for each URI template which methods its resource answers; `service_routes`
+    `methods` maps each URI template to the methods that its resource answers; `service_routes`
     are the templates of the service itself, without those that an application added.
+    `requirements` tells, where a method asks for more than a token, what that is.
     """
 
     def __init__(self) -> None:
         self.methods: dict[str, frozenset[str]] = {}
         self.service_routes: frozenset[str] = frozenset()
-        super().__init__()
+        self.requirements: dict[tuple[str, str], Requirement] = {}
+        super().__init__(router=_Router())
         handlers = Handlers({falcon.MEDIA_JSON: StrictJsonHandler()})
         self.req_options.media_handlers = handlers
         self.req_options.default_media_type = ""  # A body without a declared type is refused.
@@ -110,8 +166,8 @@ class AuthApp(falcon.App[Request, Response]):
     def __call__(self, env: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333).
 
-        Falcon turns its own pseudo-method down before any middleware has run, so that the
-        answer would have neither id nor headers: it is taken as any other unknown method.
+        Falcon rejects its own pseudo-method before any middleware has run, so that the answer
+        would have neither id nor headers. It is treated as any other unknown method instead.
         """
         if env["REQUEST_METHOD"] in self._META_METHODS:
             env["REQUEST_METHOD"] = _NO_METHOD
@@ -120,37 +176,50 @@ class AuthApp(falcon.App[Request, Response]):
     def add_route(self, uri_template: str, resource: object, **kwargs: Any) -> None:
         """Add a resource; it is guarded unless its class is marked `public`.
 
-        Raises `TypeError` for a resource that can be false: Falcon skips the middleware, and so
-        the guard, for those.
+        Raises `TypeError` for a resource that can be false (Falcon skips the middleware, and so
+        the guard, for those), and for one that is public and requires something all the same.
         """
         kind = type(resource)
         if hasattr(kind, "__bool__") or hasattr(kind, "__len__"):
             message = f"{kind.__name__} can be false, and would then not be guarded"
             raise TypeError(message)
-        super().add_route(uri_template, resource, **kwargs)
         responders = map_http_methods(resource, suffix=kwargs.get("suffix"))
+        requirements = requirements_of(resource, responders)
+        super().add_route(uri_template, resource, **kwargs)
         self.methods[uri_template] = frozenset(responders)
+        if isinstance(resource, AnyMethod):
+            self.methods[uri_template] = _EVERY_METHOD
+        if "GET" in requirements:
+            requirements.setdefault("HEAD", requirements["GET"])
+        for method, requirement in requirements.items():
+            if requirement != NOTHING_MORE:
+                self.requirements[uri_template, method] = requirement
 
     def add_sink(self, *_args: object, **_kwargs: object) -> NoReturn:
         """Refuse: Falcon runs no guard before a sink. Raises `TypeError`."""
-        message = "sinks pass by the guard; add a resource for each route"
+        message = "sinks bypass the guard; add a resource for each route"
         raise TypeError(message)
 
     def add_static_route(self, *_args: object, **_kwargs: object) -> NoReturn:
         """Refuse: Falcon runs no guard before static files. Raises `TypeError`."""
-        message = "static routes pass by the guard; serve files from a resource, or a proxy"
+        message = "static routes bypass the guard; serve files from a resource, or a proxy"
         raise TypeError(message)
 
     def allowed_methods(self, req: Request) -> list[str]:
-        """Return what belongs into Allow: HEAD works wherever GET does."""
+        """Return the methods for the Allow header, sorted; HEAD works wherever GET does."""
         methods = self.methods.get(req.uri_template or "", frozenset())
         return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
 
+    def requirement_for(self, req: Request) -> Requirement:
+        """Return what the routed operation asks for beside a token."""
+        return self.requirements.get((req.uri_template or "", req.method), NOTHING_MORE)
+
     def has_own_route(self, path: str) -> bool:
-        """Return whether *path* is one that an application added to the service's."""
+        """Return whether *path* belongs to a route that an application added."""
         added = self.methods.keys() - self.service_routes
         return any(template_pattern(template).fullmatch(path) for template in added)
 
     def answers(self, req: Request) -> bool:
-        """Return whether the routed resource has a responder of its own for the method."""
-        return req.method in self.methods.get(req.uri_template or "", frozenset())
+        """Return whether the routed resource has a responder for the method; HEAD may be GET's."""
+        methods = self.methods.get(req.uri_template or "", frozenset())
+        return req.method in methods or (req.method == "HEAD" and "GET" in methods)

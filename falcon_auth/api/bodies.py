@@ -1,90 +1,126 @@
-"""Request bodies: read, and held against their schemas.
+"""Parses request bodies and validates them against their schemas.
 
-A breach names the member and the rule, never the value, which may be a password.
+A violation names the member and the rule, never the value, which may be a password.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from falcon import Request
-from jsonschema import ValidationError
 
 from falcon_auth.api.app import read_json
-from falcon_auth.api.schemas import validator_of
+from falcon_auth.api.schemas import SCHEMAS
 from falcon_auth.errors import (
-    Breach,
     InvalidBodyError,
-    InvalidEmailError,
     UnsupportedMediaTypeError,
+    Violation,
 )
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
 
 MEDIA_JSON = "application/json"
 VALIDATION_FAILED = InvalidBodyError.code
 
-Check = Callable[[Mapping[str, object]], Iterable[Breach]]
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A parsed body: its members, and the violations of its schema."""
 
-def no_check(_body: Mapping[str, object]) -> Iterable[Breach]:
-    """Have nothing against any body."""
-    return ()
+    members: Mapping[str, Any] = field(repr=False)  # Empty if the body is not an object.
+    violations: Sequence[Violation]
+
+    def text(self, name: str) -> str | None:
+        """Return a member that is a string; None if it is missing or of another type."""
+        value = self.members.get(name)
+        return value if isinstance(value, str) else None
+
+    def refusal(self, broken_rules: Iterable[Violation] = ()) -> InvalidBodyError:
+        """Return the error that lists all violations: the schema's, and those of a use case.
+
+        If both a use case's rule and the schema report the same member, only the rule is listed,
+        because it is more specific. Rules come first, so that unknown members cannot push them off
+        the list.
+        """
+        rules = list(broken_rules)
+        pointers = {violation.pointer for violation in rules}
+        kept = [each for each in self.violations if each.pointer not in pointers]
+        return InvalidBodyError([*rules, *kept])
 
 
 class BodyReader:
-    """Reads the bodies that satisfy one schema, `schemas/<name>.json`."""
+    """Reads and validates bodies by one schema, `schemas/<name>.json`."""
 
     def __init__(self, name: str) -> None:
-        self._validator = validator_of(name)  # A misspelt name fails at start-up.
+        SCHEMAS[name]  # A misspelt name fails at start-up.
+        self._name = name
 
-    def read(self, req: Request, check: Check = no_check) -> dict[str, Any]:
-        """Return the members of the body.
+    @cached_property
+    def _validator(self) -> Validator:
+        # Imported with the first body, so that the start need not load jsonschema.
+        from falcon_auth.api.validators import validator_of  # noqa: PLC0415
 
-        *check* adds what a schema cannot say; it must stand members that are missing or of a
-        wrong type. Raises `UnsupportedMediaTypeError`, `PayloadTooLargeError`,
-        `MalformedJsonError`, or `InvalidBodyError` with every breach at once.
+        return validator_of(self._name)
+
+    def read(self, req: Request) -> dict[str, Any]:
+        """Return the members of a body, for a use case without its own rules for them.
+
+        Raises `UnsupportedMediaTypeError`, `PayloadTooLargeError`, `MalformedJsonError`, or
+        `InvalidBodyError` with every violation of the schema.
+        """
+        return self._members(self.examine(req))
+
+    def examine(self, req: Request) -> Body:
+        """Return a parsed body with the violations of its schema.
+
+        If there are any, the caller gets the violations of its use case's rules and raises
+        `Body.refusal` with them; otherwise the use case raises them itself. Raises
+        `UnsupportedMediaTypeError`, `PayloadTooLargeError`, `MalformedJsonError`.
         """
         if media_type(req) != MEDIA_JSON:
             raise UnsupportedMediaTypeError
-        return self.check(req, read_json(req), check)
+        return self._examine(req, read_json(req))
 
-    def check(self, req: Request, body: Any, check: Check = no_check) -> dict[str, Any]:
-        """Hold what was read against the schema. Raises `InvalidBodyError`."""
-        req.context.body = body  # What must not show up in a traceback's text.
-        breaches = self._breaches(body, check)
-        if breaches:
-            raise InvalidBodyError(breaches)
-        return cast("dict[str, Any]", body)  # The schema says so.
+    def check(self, req: Request, body: Any) -> dict[str, Any]:
+        """Validate a parsed body against the schema. Raises `InvalidBodyError`."""
+        return self._members(self._examine(req, body))
 
-    def _breaches(self, body: Any, check: Check) -> list[Breach]:
+    def _members(self, body: Body) -> dict[str, Any]:
+        if body.violations:
+            raise body.refusal()
+        return dict(body.members)
+
+    def _examine(self, req: Request, body: Any) -> Body:
+        req.context.body = body  # These values must not appear in a logged traceback.
+        members = body if isinstance(body, dict) else {}
         found = {
-            (breach.pointer, breach.code): breach
+            (violation.pointer, violation.code): violation
             for error in self._validator.iter_errors(body)
-            for breach in _describe(error)
+            for violation in _describe(error)
         }
-        if isinstance(body, dict):
-            # A policy says more than the schema's word on the same: the latter goes.
-            found |= {(breach.pointer, breach.code): breach for breach in check(body)}
-            pointers = {pointer for pointer, _ in found}
-            for breach in _ill_formed(body):
-                if breach.pointer not in pointers:
-                    found[breach.pointer, breach.code] = breach
-        return list(found.values())
+        pointers = {pointer for pointer, _ in found}
+        ill_formed = [each for each in _ill_formed(members) if each.pointer not in pointers]
+        return Body(members, [*found.values(), *ill_formed])
 
 
 def media_type(req: Request) -> str:
-    """Return the declared type of the body, without parameters."""
+    """Return the media type that Content-Type declares, without parameters."""
     return (req.content_type or "").partition(";")[0].strip().lower()
 
 
-def _ill_formed(body: Mapping[str, object]) -> Iterator[Breach]:
+def _ill_formed(body: Mapping[str, object]) -> Iterator[Violation]:
     for name, value in body.items():
         if isinstance(value, str) and not _is_unicode(value):
-            yield Breach(_pointer(name), VALIDATION_FAILED, "Must not have a lone surrogate.")
+            yield Violation(_pointer(name), VALIDATION_FAILED, "Must not have a lone surrogate.")
 
 
 def _is_unicode(text: str) -> bool:
-    """Return whether a text can be written in UTF-8: JSON's escapes can smuggle surrogates."""
+    """Return whether a text can be encoded in UTF-8: JSON escapes may contain lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -97,31 +133,32 @@ def _pointer(*path: object) -> str:
     return "".join("/" + str(name).replace("~", "~0").replace("/", "~1") for name in path)
 
 
-def _describe(error: ValidationError) -> Iterator[Breach]:
-    """Turn a validation error into breaches; of the value it says nothing."""
+def _describe(error: ValidationError) -> Iterator[Violation]:
+    """Turn a validation error into violations, without the offending value."""
     path, schema = list(error.absolute_path), error.schema
     assert isinstance(schema, dict)  # noqa: S101 - `false` as a schema has no keyword to break
     if error.validator == "required":
         for name in schema["required"]:
             if name not in error.instance:  # type: ignore[operator]
-                yield Breach(_pointer(*path, name), VALIDATION_FAILED, "Is missing.")
+                yield Violation(_pointer(*path, name), VALIDATION_FAILED, "Is missing.")
     elif error.validator == "additionalProperties":
         for name in error.instance:  # type: ignore[union-attr]
             if name not in schema["properties"]:
-                yield Breach(_pointer(*path, name), VALIDATION_FAILED, "Is not expected here.")
+                yield Violation(_pointer(*path, name), VALIDATION_FAILED, "Is not expected here.")
     elif error.validator == "type":
         kinds = error.validator_value
         kinds = kinds if isinstance(kinds, list) else [kinds]
         detail = f"Must be of type {' or '.join(kinds)}."
-        yield Breach(_pointer(*path), VALIDATION_FAILED, detail)
+        yield Violation(_pointer(*path), VALIDATION_FAILED, detail)
     else:
         code = schema.get("x-code", VALIDATION_FAILED)
-        yield Breach(_pointer(*path), code, _RULES[str(error.validator)](error.validator_value))
+        yield Violation(_pointer(*path), code, _RULES[str(error.validator)](error.validator_value))
 
 
 _RULES: dict[str, Callable[[Any], str]] = {
     "minLength": "Must have {} characters or more.".format,
     "maxLength": "May have {} characters at most.".format,
     "pattern": "Must match {}".format,
-    "format": lambda _: InvalidEmailError.default_detail,
+    "minProperties": "Must have {} members or more.".format,
+    "maxProperties": "May have {} members at most.".format,
 }

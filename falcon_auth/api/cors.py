@@ -12,7 +12,10 @@ from typing import Any
 
 from falcon import HTTP_204, Request, Response
 
-ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-ID"
+from falcon_auth.api.app import AnyMethod
+
+# The last three carry a trace (W3C Trace Context, W3C Baggage): instrumented pages add them.
+ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-ID, traceparent, tracestate, baggage"
 EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-ID"
 PREFLIGHT_SECONDS = "600"  # So long a browser remembers; what an origin loses, it loses by then.
 
@@ -34,12 +37,16 @@ class Cors:
         self,
         req: Request,
         resp: Response,
-        resource: object,  # noqa: ARG002 - Falcon's shape
+        resource: object,
         params: dict[str, Any],  # noqa: ARG002 - Falcon's shape
     ) -> None:
-        """Answer the preflight of a listed origin; neither guard nor resource hears of it."""
+        """Answer the preflight of a listed origin; neither guard nor resource hears of it.
+
+        Where every method is guarded, a preflight is as well: it may be about another service.
+        """
         if (
             req.method == "OPTIONS"
+            and not isinstance(resource, AnyMethod)
             and req.get_header("Access-Control-Request-Method")
             and self._is_listed(req)
         ):
@@ -56,10 +63,10 @@ class Cors:
         resource: object,  # noqa: ARG002 - Falcon's shape
         req_succeeded: bool,  # noqa: ARG002, FBT001 - Falcon's shape
     ) -> None:
-        """Mark the response, errors included."""
+        """Add the CORS headers for a listed origin, also to errors."""
         if not self._origins:
             return
-        resp.append_header("Vary", "Origin")  # For caches, whoever asks (Fetch, 3.2.5).
+        resp.append_header("Vary", "Origin")  # On every response, for caches (Fetch, 3.2.5).
         if self._is_listed(req):
             allowed = "*" if self._any else req.get_header("Origin", required=True)
             resp.set_header("Access-Control-Allow-Origin", allowed)

@@ -1,17 +1,46 @@
-"""The guard: every resource needs a bearer token (RFC 6750) unless its class says `public`."""
+"""The guard: every resource needs a bearer token (RFC 6750) unless its class says `public`.
+
+A resource class, or one of its responders, can ask for more than a token:
+
+    @requires(recent=True)
+    class Deletion: ...
+
+    class Notes:
+        @requires(factor=True)
+        def on_put(self, req, resp): ...
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from falcon import Request, Response
 
 from falcon_auth.errors import MissingTokenError
+from falcon_auth.factors.recency import Proven, Recency
 
 Kind = TypeVar("Kind", bound=type)
+Guarded = TypeVar("Guarded", bound=Callable[..., Any])
 
 _PUBLIC = "_falcon_auth_public"
+_REQUIREMENT = "_falcon_auth_requirement"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a guarded operation asks for beside a valid token."""
+
+    recent: bool = False
+    factor: bool = False
+
+    def __or__(self, other: Requirement) -> Requirement:
+        """Ask for what either asks for."""
+        return Requirement(self.recent or other.recent, self.factor or other.factor)
+
+
+NOTHING_MORE = Requirement()
 
 
 def public(kind: Kind) -> Kind:
@@ -20,25 +49,74 @@ def public(kind: Kind) -> Kind:
     return kind
 
 
+def requires(
+    *scopes: str, recent: bool = False, factor: bool = False
+) -> Callable[[Guarded], Guarded]:
+    """Have a resource class, or one responder, ask for more than a valid token.
+
+    *recent*: whoever calls proved who they are within RECENT_LOGIN_MINUTES, with their second
+    factor where they have one; *factor*: the session was opened or confirmed with one. Else the
+    answer is 401 STEP_UP_REQUIRED (RFC 9470). Of a class and a responder, or several of these
+    decorators, all hold; subclasses inherit it.
+
+    Raises `TypeError` for *scopes*, which this version does not know.
+    """
+    if scopes:
+        raise TypeError("scopes are not known yet; ask for recent or factor")
+    wanted = Requirement(recent, factor)
+
+    def mark(guarded: Guarded) -> Guarded:
+        setattr(guarded, _REQUIREMENT, requirement_of(guarded) | wanted)
+        return guarded
+
+    return mark
+
+
 def is_public(resource: object) -> bool:
-    """Return whether this very class was marked."""
+    """Return whether this very class, not a parent class, is marked as public."""
     kind = type(resource)
     return getattr(kind, _PUBLIC, None) is kind
 
 
-class Guard:
-    """Middleware that lets only a verified caller through, and puts it into `req.context.caller`.
+def requirement_of(marked: object) -> Requirement:
+    """Return what a class or a responder was marked with."""
+    requirement: Requirement = getattr(marked, _REQUIREMENT, NOTHING_MORE)
+    return requirement
 
-    What Falcon answers by itself (OPTIONS, 405) tells nothing and passes.
+
+def requirements_of(
+    resource: object, responders: Mapping[str, Callable[..., Any]]
+) -> dict[str, Requirement]:
+    """Return, by method, what a resource asks for beside a token.
+
+    Raises `TypeError` for a public resource that asks for anything: nobody would be there to ask.
+    """
+    of_class = requirement_of(type(resource))
+    found = {method: of_class | requirement_of(each) for method, each in responders.items()}
+    if is_public(resource) and any(each != NOTHING_MORE for each in [of_class, *found.values()]):
+        message = f"{type(resource).__name__} is public, so that it cannot require anything"
+        raise TypeError(message)
+    return found
+
+
+class Guard:
+    """Middleware that requires a valid access token and sets `req.context.caller`.
+
+    What Falcon answers by itself (OPTIONS, 405) tells nothing and passes. *requirement_for* tells
+    what the routed operation asks for beside a token, *recency* judges it.
     """
 
     def __init__(
         self,
-        authenticate: Callable[[str], object],
+        authenticate: Callable[[str], Proven],
         answers: Callable[[Request], bool],
+        requirement_for: Callable[[Request], Requirement],
+        recency: Recency,
     ) -> None:
         self._authenticate = authenticate
         self._answers = answers
+        self._requirement_for = requirement_for
+        self._recency = recency
 
     def process_resource(
         self,
@@ -47,14 +125,18 @@ class Guard:
         resource: object,
         params: dict[str, Any],  # noqa: ARG002 - Falcon's shape
     ) -> None:
-        """Refuse a request without a valid access token.
+        """Refuse a request without a valid access token, or without the proof that is asked for.
 
         Raises `MissingTokenError`, `InvalidTokenError`, `ExpiredTokenError`,
-        `RevokedTokenError`, `StoreUnavailableError`.
+        `RevokedTokenError`, `StepUpRequiredError`, `StoreUnavailableError`.
         """
         if is_public(resource) or not self._answers(req):
             return
-        req.context.caller = self._authenticate(bearer_token(req))
+        caller = self._authenticate(bearer_token(req))
+        req.context.caller = caller
+        wanted = self._requirement_for(req)
+        if wanted is not NOTHING_MORE:
+            self._recency.check(caller, recent=wanted.recent, factor=wanted.factor)
 
 
 def bearer_token(req: Request) -> str:

@@ -1,6 +1,8 @@
-"""The OpenAPI document: assembled from the schemas, the catalogue of errors and one skeleton.
+"""The OpenAPI document: assembled from the schemas, the catalogue of errors, and fragments.
 
-`schemas/openapi.skeleton.json` is OpenAPI 3.1 with five words more, which save repetition:
+`schemas/openapi/document.json` holds what all operations share, and each capability has a
+fragment beside it: its tags, its paths, and the components that only it needs. A fragment is
+OpenAPI 3.1 with five words more, which save repetition:
 
 - `x-json: name` in a request body or an answer: JSON that satisfies `schemas/<name>.json`;
 - `x-form: name` in a request body: a form whose parameters satisfy that schema;
@@ -9,16 +11,18 @@
 - `x-problems: [code, …]` in an operation: the errors it can answer. Those of every operation,
   of every body and of every guarded operation are added here.
 
-`x-optional` stays in the document: the path is there only where the settings say so.
+Two stay in the document: `x-optional`, where the path is there only if the settings say so, and
+`x-any-method`, where every method of a path is answered as this one is.
 
-A new operation is one entry in its `paths`. What all answers share is under `x-every-response`,
-and what a path answers beyond its operations under `x-every-path`.
+A new operation is one entry in the `paths` of its fragment; a new capability is a new file, named
+in `FRAGMENTS`. What all answers share is under `x-every-response` of `document.json`, and what a
+path answers beyond its operations under `x-every-path`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -26,23 +30,40 @@ from falcon_auth import __version__
 from falcon_auth.api.bodies import MEDIA_JSON
 from falcon_auth.api.forms import MEDIA_FORM
 from falcon_auth.api.problems import MEDIA_PROBLEM, problem_of
-from falcon_auth.api.schemas import SCHEMAS, SKELETON, read_json
+from falcon_auth.api.schemas import SCHEMAS, read_schema_file
 from falcon_auth.errors import (
+    CATALOGUE,
     AuthError,
-    MethodNotAllowedError,
+    InsufficientScopeError,
+    SecondFactorRequiredError,
     TryAgainError,
     UnauthorizedError,
-    catalogue,
 )
 
-PROBLEMS_OF_ALL = ("INTERNAL_ERROR",)
-PROBLEMS_OF_BODIES = (
-    "MALFORMED_JSON",
-    "PAYLOAD_TOO_LARGE",
-    "UNSUPPORTED_MEDIA_TYPE",
-    "VALIDATION_FAILED",
+# In the order in which the documentation page shows them.
+FRAGMENTS = (
+    "accounts",
+    "account",
+    "mail",
+    "sessions",
+    "factors",
+    "guarded",
+    "services",
+    "metadata",
+    "operation",
+    "contract",
+    "pages",
 )
-PROBLEMS_OF_FORMS = ("PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "VALIDATION_FAILED")
+PROBLEMS_OF_ALL = (
+    "INTERNAL_ERROR",
+    # What the server refuses before it looks for the operation.
+    "HEADERS_TOO_LARGE",
+    "MALFORMED_REQUEST",
+    "NOT_IMPLEMENTED",
+    "PAYLOAD_TOO_LARGE",
+)
+PROBLEMS_OF_BODIES = ("MALFORMED_JSON", "UNSUPPORTED_MEDIA_TYPE", "VALIDATION_FAILED")
+PROBLEMS_OF_FORMS = ("UNSUPPORTED_MEDIA_TYPE", "VALIDATION_FAILED")
 PROBLEMS_OF_GUARDED = (
     "MISSING_TOKEN",
     "TOKEN_EXPIRED",
@@ -57,29 +78,63 @@ _FILE_HEADERS = {
 # How the tokens in an answer reach another operation.
 _BEARER = {"parameters": {"header.Authorization": "Bearer {$response.body#/access_token}"}}
 _SPENT = {"requestBody": {"refresh_token": "$response.body#/refresh_token"}}
+ERROR_CODE = "error_code"  # The component that lists every code.
 EXAMPLE_ID = "order-42"  # A client may send its own.
 
 Node = dict[str, Any]
 
 
-def build_document() -> Node:
-    """Return the whole document. Raises `KeyError` where the skeleton names what is not there."""
-    document = read_json(SKELETON)
+def build_document(fragments: Sequence[str] = FRAGMENTS) -> Node:
+    """Return the OpenAPI document built from *fragments*, by default from all of them.
+
+    Links to operations of other fragments are left out. Raises `KeyError` where a fragment names
+    a schema or a code that is not there, and `ValueError` where two have the same path.
+    """
+    document = read_schema_file("openapi/document.json")
     document["info"]["version"] = __version__
-    document["components"]["schemas"] = {
-        name: _component(schema) for name, schema in SCHEMAS.items()
-    }
+    document["tags"], document["paths"] = [], {}
+    for name in fragments:
+        _merge(document, read_schema_file(f"openapi/{name}.json"))
+    document["components"]["schemas"] = _schemas()
+    shared = document["components"].setdefault("responses", {})
+    shared.update({code: _refusal(code) for code in PROBLEMS_OF_ALL})
     operations = [
-        (path, operation)
-        for path, methods in document["paths"].items()
-        for operation in methods.values()
+        operation for methods in document["paths"].values() for operation in methods.values()
     ]
-    takes_body = {each["operationId"]: "requestBody" in each for _, each in operations}
-    for _path, operation in operations:
+    takes_body = {each["operationId"]: "requestBody" in each for each in operations}
+    for operation in [*operations, *document["x-every-path"].values()]:
         _expand(operation, takes_body)
-    for extra in document["x-every-path"].values():
-        _expand(extra, takes_body)
     return document
+
+
+def _merge(document: Node, fragment: Node) -> None:
+    """Add what a fragment holds. Raises `ValueError` for a path or component there already."""
+    document["tags"] += fragment["tags"]
+    parts = [(document["paths"], fragment["paths"])]
+    for kind, named in fragment.get("components", {}).items():
+        parts.append((document["components"].setdefault(kind, {}), named))
+    for known, added in parts:
+        if twice := known.keys() & added.keys():
+            raise ValueError(f"in two fragments: {', '.join(sorted(twice))}")
+        known.update(added)
+
+
+def _schemas() -> Node:
+    """Return the schemas as components, every error code by name in those of problems.
+
+    Generators read the codes here only: they pass over what stands beside a reference.
+    """
+    schemas = {name: _component(schema) for name, schema in SCHEMAS.items()}
+    problem = schemas["problem"]["properties"]
+    for owner in (problem, problem["errors"]["items"]["properties"]):
+        owner["code"] = {"$ref": f"#/components/schemas/{ERROR_CODE}"}
+    schemas[ERROR_CODE] = {
+        "title": "Error code",
+        "description": "What went wrong, for programs to switch on. Codes may be added.",
+        "type": "string",
+        "enum": sorted(CATALOGUE),
+    }
+    return schemas
 
 
 def _component(schema: Any) -> Any:
@@ -121,6 +176,7 @@ def _expand(operation: Node, takes_body: Mapping[str, bool]) -> None:
                     **(_SPENT if takes_body[target] else _BEARER),
                 }
                 for target in answer.pop("x-links")
+                if target in takes_body
             }
         if "x-file" in answer:
             files: Node = {media: {} for media in answer.pop("x-file")}
@@ -129,7 +185,8 @@ def _expand(operation: Node, takes_body: Mapping[str, bool]) -> None:
             answers["304"] = {"description": "It is as it was.", "headers": answer["headers"]}
     _add_problems(answers, codes)
     for answer in answers.values():
-        answer["headers"] = {**_headers(["X-Request-ID"]), **answer.get("headers", {})}
+        if "$ref" not in answer:
+            answer["headers"] = {**_headers(["X-Request-ID"]), **answer.get("headers", {})}
     operation["responses"] = dict(sorted(answers.items()))
 
 
@@ -143,14 +200,26 @@ def _media(name: str) -> Node:
 
 
 def _add_problems(answers: Node, codes: Iterable[str]) -> None:
-    kinds = catalogue()
     by_status: defaultdict[int, list[type[AuthError]]] = defaultdict(list)
     for code in sorted(set(codes)):
-        by_status[kinds[code].status].append(kinds[code])
+        by_status[CATALOGUE[code].status].append(CATALOGUE[code])
     for status, of_status in by_status.items():
+        if len(of_status) == 1 and of_status[0].code in PROBLEMS_OF_ALL:
+            answers[str(status)] = {"$ref": f"#/components/responses/{of_status[0].code}"}
+            continue
         answer = answers.setdefault(str(status), {"description": _describe(status, of_status)})
         answer.setdefault("content", {})[MEDIA_PROBLEM] = _problem_content(of_status)
         answer["headers"] = {**_problem_headers(of_status), **answer.get("headers", {})}
+
+
+def _refusal(code: str) -> Node:
+    """Return the answer with one problem that every operation can give."""
+    kind = CATALOGUE[code]
+    return {
+        "description": _describe(kind.status, [kind]),
+        "headers": _headers(["X-Request-ID"]),
+        "content": {MEDIA_PROBLEM: _problem_content([kind])},
+    }
 
 
 def _describe(status: int, kinds: Iterable[type[AuthError]]) -> str:
@@ -158,14 +227,19 @@ def _describe(status: int, kinds: Iterable[type[AuthError]]) -> str:
 
 
 def _problem_content(kinds: list[type[AuthError]]) -> Node:
-    return {
-        "schema": {
-            "$ref": "#/components/schemas/problem",
-            "properties": {
-                "status": {"const": kinds[0].status},
-                "code": {"enum": [kind.code for kind in kinds]},
-            },
+    schema: Node = {
+        "$ref": "#/components/schemas/problem",
+        "properties": {
+            "status": {"const": kinds[0].status},
+            "code": {"enum": [kind.code for kind in kinds]},
         },
+    }
+    if kinds[0].status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        schema["required"] = ["errors"]
+    else:
+        schema["properties"]["errors"] = False
+    return {
+        "schema": schema,
         "examples": {kind.code: {"summary": kind.title, "value": _example(kind)} for kind in kinds},
     }
 
@@ -173,6 +247,8 @@ def _problem_content(kinds: list[type[AuthError]]) -> Node:
 def _example(kind: type[AuthError]) -> Node:
     # As a client sees it: only the class's words are needed, not what an instance adds.
     problem = problem_of(kind, EXAMPLE_ID)
+    if kind is SecondFactorRequiredError:
+        problem |= {"challenge": "<challenge>", "factors": ["totp", "recovery_code"]}
     if kind.status == HTTPStatus.UNPROCESSABLE_ENTITY:
         problem["errors"] = [
             {"pointer": "/email", "code": kind.code, "detail": kind.default_detail}
@@ -182,12 +258,10 @@ def _example(kind: type[AuthError]) -> Node:
 
 def _problem_headers(kinds: list[type[AuthError]]) -> Node:
     names = []
-    if issubclass(kinds[0], UnauthorizedError):
+    if issubclass(kinds[0], UnauthorizedError | InsufficientScopeError):
         names.append("WWW-Authenticate")
     if issubclass(kinds[0], TryAgainError):
         names.append("Retry-After")
-    if issubclass(kinds[0], MethodNotAllowedError):
-        names.append("Allow")
     return _headers(names)
 
 

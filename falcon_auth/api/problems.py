@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -13,11 +13,13 @@ from falcon import Request, Response
 
 from falcon_auth.api.app import AuthApp
 from falcon_auth.errors import (
+    CATALOGUE,
     AbandonedError,
     AuthError,
-    ExpiredTokenError,
+    InsufficientScopeError,
     InternalError,
     InvalidBodyError,
+    InvalidClientError,
     InvalidTokenError,
     MethodNotAllowedError,
     NotFoundError,
@@ -26,10 +28,10 @@ from falcon_auth.errors import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
-    catalogue,
 )
+from falcon_auth.observability.events import Events
+from falcon_auth.observability.logs import redact
 from falcon_auth.strict_json import dump_json
-from falcon_auth.telemetry import redact
 
 REALM = "falcon-auth"
 MEDIA_PROBLEM = "application/problem+json"
@@ -38,15 +40,17 @@ TYPE_PREFIX = "urn:falcon-auth:problem:"
 log = structlog.get_logger("falcon_auth.problems")
 
 
-def handle_errors(app: AuthApp, on_rejected_token: Callable[[str], None]) -> None:
-    """Have *app* answer every exception with a problem, whatever the Accept header says.
+def handle_errors(app: AuthApp, events: Events) -> None:
+    """Make *app* answer every exception with a problem document, regardless of Accept.
 
-    *on_rejected_token* is told the reason, a fixed word, where a token was refused.
+    The reason why a token was refused is logged to *events* and not disclosed to the client.
     """
 
     def on_refusal(req: Request, resp: Response, error: AuthError, _params: object) -> None:
-        if isinstance(error, UnauthorizedError) and error.bearer_error is not None:
-            on_rejected_token(_reason(error))
+        of_token = isinstance(error, UnauthorizedError) and error.bearer_error is not None
+        if of_token or isinstance(error, InvalidClientError):
+            seconds = getattr(error, "seconds", None)
+            events.record("token_rejected", reason=_reason(error), seconds=seconds)
         render(req, resp, error)
 
     def on_falcon_error(
@@ -55,7 +59,7 @@ def handle_errors(app: AuthApp, on_rejected_token: Callable[[str], None]) -> Non
         _render_falcon(app, req, resp, error)
 
     def on_abandoned(req: Request, resp: Response, _error: AbandonedError, _params: object) -> None:
-        render(req, resp, OverloadedError())  # The client has hung up: nobody reads this.
+        render(req, resp, OverloadedError())  # The client has disconnected and will not read this.
 
     def on_fault(req: Request, resp: Response, error: Exception, _params: object) -> None:
         trace = "".join(traceback.format_exception(error))
@@ -69,23 +73,19 @@ def handle_errors(app: AuthApp, on_rejected_token: Callable[[str], None]) -> Non
 
 
 def render(req: Request, resp: Response, error: AuthError) -> None:
-    """Write *error* into the response."""
+    """Render *error* into the response: status, headers, problem document."""
     code, title = error.code, error.title
-    body: dict[str, Any] = {}
+    body: dict[str, Any] = dict(error.members)
     if isinstance(error, InvalidBodyError):
-        if len(error.breaches) == 1:  # The one breach's own code stands for the whole.
-            code = error.breaches[0].code
-            title = catalogue()[code].title
+        if len(error.violations) == 1:  # A single violation's code becomes the document's code.
+            code = error.violations[0].code
+            title = CATALOGUE[code].title
         body["errors"] = [
             {"pointer": each.pointer, "code": each.code, "detail": each.detail}
-            for each in error.breaches
+            for each in error.violations
         ]
-    if isinstance(error, UnauthorizedError):
+    if isinstance(error, UnauthorizedError | InsufficientScopeError):
         resp.set_header("WWW-Authenticate", _challenge(error))
-    if isinstance(error, InvalidTokenError):
-        log.warning("token_rejected", reason=error.reason, seconds=error.seconds)
-    if isinstance(error, ExpiredTokenError):
-        log.info("token_rejected", reason="expired", seconds=error.seconds)
     if isinstance(error, TryAgainError):
         resp.set_header("Retry-After", str(error.retry_after))
     if isinstance(error, MethodNotAllowedError):
@@ -94,7 +94,7 @@ def render(req: Request, resp: Response, error: AuthError) -> None:
 
 
 def problem_of(kind: type[AuthError], request_id: str) -> dict[str, Any]:
-    """Return the problem document of one entry of the catalogue, in its default words."""
+    """Return the problem document of one entry of the catalogue, with its default detail."""
     return _problem(kind.status, kind.code, kind.title, kind.default_detail, request_id)
 
 
@@ -122,19 +122,20 @@ def _write(
     resp.data = dump_json(_problem(status, code, title, detail, req.context.request_id, **more))
 
 
-def _reason(error: UnauthorizedError) -> str:
-    """Return why a token was refused: its own word, or `expired`, `revoked`, `reused`."""
-    if isinstance(error, InvalidTokenError):
+def _reason(error: AuthError) -> str:
+    """Return why a token was refused: the error's own reason, or `expired`, `revoked`, `reused`."""
+    if isinstance(error, InvalidTokenError | InvalidClientError):
         return error.reason
     return error.code.removeprefix("TOKEN_").lower()
 
 
-def _challenge(error: UnauthorizedError) -> str:
+def _challenge(error: UnauthorizedError | InsufficientScopeError) -> str:
     """Return the WWW-Authenticate header (RFC 6750, 3)."""
-    challenge = f'Bearer realm="{REALM}"'
-    if error.bearer_error is None:
-        return challenge
-    return f'{challenge}, error="{error.bearer_error}", error_description="{error.title}"'
+    parameters = {"realm": REALM, **error.challenge_parameters}
+    bearer = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+    if isinstance(error, InvalidClientError):
+        return f'{bearer}, Basic realm="{REALM}", charset="UTF-8"'
+    return bearer
 
 
 _OF_STATUS: dict[int, type[AuthError]] = {
@@ -145,9 +146,9 @@ _OF_STATUS: dict[int, type[AuthError]] = {
 
 
 def _render_falcon(app: AuthApp, req: Request, resp: Response, error: falcon.HTTPError) -> None:
-    """Write what Falcon, or an application's own resource, raised."""
+    """Render an HTTP error of Falcon, or of an application's own resource."""
     status = error.status_code
-    unknown_method = status == 400 and not app.answers(req)  # noqa: PLR2004 - Falcon's for it
+    unknown_method = status == 400 and not app.answers(req)  # noqa: PLR2004 - Falcon's status for it
     if status == 405 or unknown_method:  # noqa: PLR2004
         render(req, resp, MethodNotAllowedError(app.allowed_methods(req)))
     elif status in _OF_STATUS and error.description is None:
@@ -170,11 +171,11 @@ def _render_falcon(app: AuthApp, req: Request, resp: Response, error: falcon.HTT
 
 
 def _secrets_of(req: Request) -> list[str]:
-    """Return what a client sent that an exception's text might quote, or show as a repr."""
+    """Return values of the request that an exception's text or repr might contain."""
     body = getattr(req.context, "body", None)
     if body is None:
-        with suppress(Exception):  # Whatever is wrong with a body has nothing to hide any more.
-            body = req.get_media()  # What an application's resource has read; Falcon keeps it.
+        with suppress(Exception):  # A body that cannot be read contributes no secrets.
+            body = req.get_media()  # Falcon keeps the body that an application's resource has read.
     sent = [(req.get_header("Authorization") or "").rpartition(" ")[2], *_texts_in(body)]
     return [*sent, *(repr(text)[1:-1] for text in sent)]
 

@@ -1,4 +1,4 @@
-"""How records are shown to clients."""
+"""The JSON that clients see of each record."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from falcon_auth.models import Session, User
-from falcon_auth.sessions import TokenPair
+from falcon_auth.models import Factor, Session, User
+from falcon_auth.sessions.sessions import AccessToken, TokenPair
 
 
 @lru_cache(4096)  # A record's times are shown far oftener than they change.
 def show_time(seconds: float) -> str:
-    """Write epoch seconds as RFC 3339 in UTC, to the millisecond."""
+    """Return epoch seconds as RFC 3339 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def show_user(user: User) -> dict[str, Any]:
-    """Show a user: no hash, ever."""
+    """Return a user as in `schemas/user.json`, without the password hash."""
     return {
         "id": user.id,
         "email": user.email,
+        "email_verified": user.email_verified,
         "username": user.username,
         "is_active": user.is_active,
         "created_at": show_time(user.created_at),
@@ -45,7 +46,7 @@ def show_tokens(pair: TokenPair) -> dict[str, Any]:
 
 
 def show_session(session: Session, *, current: str) -> dict[str, Any]:
-    """Show a session; *current* is the id of the one that asks."""
+    """Return a session as in `schemas/session.json`; *current* is the id of the caller's own."""
     return {
         "id": session.id,
         "created_at": show_time(session.created_at),
@@ -54,4 +55,26 @@ def show_session(session: Session, *, current: str) -> dict[str, Any]:
         "user_agent": session.user_agent,
         "ip": session.ip,
         "current": session.id == current,
+        "amr": list(session.amr),
+    }
+
+
+def show_access(token: AccessToken) -> dict[str, Any]:
+    """Show an access token of a session that goes on."""
+    return {
+        "access_token": token.access.text,
+        "token_type": "bearer",
+        "expires_in": max(0, token.access.expires_at - token.issued_at),
+        "expires_at": token.access.expires_at,
+    }
+
+
+def show_factor(factor: Factor) -> dict[str, Any]:
+    """Show a factor: no secret, no key."""
+    return {
+        "id": factor.id,
+        "kind": factor.kind,
+        "name": factor.name,
+        "created_at": show_time(factor.created_at),
+        "last_used_at": None if factor.last_used_at is None else show_time(factor.last_used_at),
     }

@@ -1,1 +1,1 @@
-"""Commands that are more than a line; `falcon_auth.__main__` puts them together."""
+"""The commands, one module each; `falcon_auth.__main__` lists them."""

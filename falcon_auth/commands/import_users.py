@@ -1,4 +1,4 @@
-"""`users import`: take over users with the password hashes that they have."""
+"""`users import`: import users with their existing password hashes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import BinaryIO, TextIO
 import click
 from tqdm import tqdm
 
+from falcon_auth.accounts.importing import Importing
+from falcon_auth.commands.administering import printable, verbose_option
 from falcon_auth.commands.store import open_service
 from falcon_auth.errors import DuplicateEmailError, StoreUnavailableError
-from falcon_auth.importing import Importing
 
 
 @click.command("import")
@@ -25,44 +26,51 @@ from falcon_auth.importing import Importing
     default="users-refused.jsonl",
     show_default=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where lines that were refused are listed: number and reason, nothing of the content.",
+    help="Where lines that were refused are listed: number, reason and member, no values.",
 )
 @click.option(
     "--from-line",
     default=1,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Go on here after an interruption; the report is then added to.",
+    help="Continue at this line after an interruption, appending to the report.",
 )
+@verbose_option
 def import_users(source: BinaryIO, report: Path, from_line: int) -> None:
     """Import users from SOURCE, JSON Lines; - is standard input.
 
-    A line is {"email": …, "password_hash": …} and, where wanted, "username", "is_active",
-    "created_at" and "last_login_at". Hashes may be bcrypt, argon2id or Django's pbkdf2_sha256.
+    A line is {"email": …, "password_hash": …} and, where wanted, "id", "email_verified",
+    "username", "is_active", "created_at" and "last_login_at". Hashes may be bcrypt, argon2id or
+    Django's pbkdf2_sha256.
 
     Who exists is left as is, so a file can be imported again. Exits with code 1 if a line was
     refused for any other reason.
     """
     if report.exists() and os.path.samestat(report.stat(), os.fstat(source.fileno())):
         raise click.BadParameter("is SOURCE itself.", param_hint="--report")
-    with open_service() as service, report.open("w" if from_line == 1 else "a") as listed:
+    with (
+        open_service(may_create=True) as service,
+        report.open("w" if from_line == 1 else "a") as listed,
+    ):
         refused = _run(service.importing, source, from_line, listed)
-    if set(refused) - {DuplicateEmailError.code}:
+    if {code for code, _ in refused} - {DuplicateEmailError.code}:
         click.echo(f"{report} lists the lines that were refused.", err=True)
         raise click.exceptions.Exit(1)
 
 
-def _run(importing: Importing, source: BinaryIO, from_line: int, listed: TextIO) -> Counter[str]:
-    """Import with a progress bar; return how many lines were refused, by reason."""
+def _run(
+    importing: Importing, source: BinaryIO, from_line: int, listed: TextIO
+) -> Counter[tuple[str, str]]:
+    """Import with a progress bar; return how many lines were refused, by reason and member."""
     done, added = from_line - 1, 0
-    refused: Counter[str] = Counter()
+    refused: Counter[tuple[str, str]] = Counter()
     try:
         with tqdm(desc="users", total=_size(source), unit="B", unit_scale=True) as bar:
             for progress in importing.run(source, from_line=from_line):
                 listed.writelines(json.dumps(asdict(each)) + "\n" for each in progress.refused)
                 listed.flush()  # A batch that is done is reported, whatever comes next.
                 done, added = progress.line, added + progress.added
-                refused.update(refusal.code for refusal in progress.refused)
+                refused.update((each.code, printable(each.pointer)) for each in progress.refused)
                 bar.update(progress.size)
                 bar.set_postfix(added=added, refused=refused.total())
     except (KeyboardInterrupt, StoreUnavailableError) as error:
@@ -71,8 +79,8 @@ def _run(importing: Importing, source: BinaryIO, from_line: int, listed: TextIO)
             f"{why}; {added} users imported, up to line {done}. Go on with --from-line {done + 1}."
         ) from None
     click.echo(f"{added} users imported, {refused.total()} lines refused.")
-    for code, count in refused.most_common():
-        click.echo(f"{count:>9} {code}")
+    for (code, pointer), count in refused.most_common():
+        click.echo(f"{count:>9} {code} {pointer}".rstrip())
     return refused
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -12,16 +13,19 @@ from pathlib import Path
 
 import click
 
-from falcon_auth.credentials import is_credential, make_credential
+from falcon_auth.errors import ConfigurationError
+from falcon_auth.factors.encryption import make_key
 from falcon_auth.keys import ASYMMETRIC, SYMMETRIC
+from falcon_auth.keys.folder import KeyFolder
 from falcon_auth.keys.live import KeyFolderError
 from falcon_auth.keys.pem import make_pem, parse_pem, write_secret
 from falcon_auth.keys.rotation import KeyRecord, Plan, StepError, UnsafeStepError
-from falcon_auth.settings import ConfigurationError, Settings, load_settings
-from falcon_auth.stores.key_folder import KeyFolder
+from falcon_auth.keys.service_credentials import is_credential, make_credential
+from falcon_auth.settings import Settings, load_settings
 
 SECRET_BYTES = 48  # As base64, 64 characters: enough for HS512 too (RFC 7518, 3.2).
 SECONDS_PER_DAY = 24 * 3600
+LONGEST_LINK_SECONDS = 7 * SECONDS_PER_DAY  # An invitation; no token for one purpose lives longer.
 EXIT_UNSAFE = 3  # A step that is not safe yet: a timer tries again later.
 
 
@@ -34,15 +38,20 @@ class _TooEarly(click.ClickException):
     "--algorithm",
     type=click.Choice([*SYMMETRIC, *ASYMMETRIC]),
     default="HS256",
-    help="What the key is for.",
+    help="The JWT algorithm of the key.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Write it there (mode 0600).")
-def secret(algorithm: str, out: Path | None) -> None:
+@click.option("--encryption", is_flag=True, help="A key for ENCRYPTION_KEYS instead.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write the key to this file (mode 0600)."
+)
+def secret(algorithm: str, out: Path | None, *, encryption: bool) -> None:
     """Make a fresh key: a text for JWT_SECRET_KEY, or PEM for JWT_PRIVATE_KEY_FILE.
 
     An existing file is never overwritten.
     """
-    if algorithm in ASYMMETRIC:
+    if encryption:
+        data = f"{make_key()}\n".encode()
+    elif algorithm in ASYMMETRIC:
         data = make_pem(algorithm)
     else:
         data = secrets.token_urlsafe(SECRET_BYTES).encode() + b"\n"
@@ -51,7 +60,7 @@ def secret(algorithm: str, out: Path | None) -> None:
         return
     with _said_plainly():
         write_secret(out, data)
-    if algorithm in ASYMMETRIC:
+    if algorithm in ASYMMETRIC and not encryption:
         click.echo(f"kid {parse_pem(data, algorithm).kid}")
 
 
@@ -62,7 +71,7 @@ def service_token(name: str) -> None:
     token, credential = make_credential(name)
     if not is_credential(credential):
         raise click.ClickException("NAME: 1 to 64 of letters, digits, _, . and -")
-    click.echo(f"token, for {name} alone:       {token}")
+    click.echo(f"token, only for {name}:        {token}")
     click.echo(f"add to INTROSPECTION_TOKENS:  {credential}")
 
 
@@ -76,7 +85,7 @@ def keys() -> None:
 
 
 def _on_folder(command: Callable[..., None]) -> Callable[..., None]:
-    """Hand a command the settings and the folder."""
+    """Pass the settings and the key folder to a command."""
 
     @wraps(command)
     def run(**options: object) -> None:
@@ -92,20 +101,42 @@ def _on_folder(command: Callable[..., None]) -> Callable[..., None]:
 _force = click.option(
     "--force",
     is_flag=True,
-    help="Do it now: for a stolen key. Breaks what it would have waited for.",
+    help="Do it at once, for a stolen key. Breaks what it would have waited for.",
 )
 
 
+@keys.command()
+def reencrypt() -> None:
+    """Encrypt the secrets of second factors with the first of ENCRYPTION_KEYS.
+
+    Run it once all processes know the new key; then the old ones can go. Users may log in
+    meanwhile, and it can be repeated. Exits with code 1 where a secret needs a key that is missing.
+    """
+    # Imported here: the other commands on keys need no store.
+    from falcon_auth.commands.store import open_service  # noqa: PLC0415
+    from falcon_auth.service.factors import make_box  # noqa: PLC0415
+
+    with open_service() as service:
+        if not service.settings.encryption_keys:
+            raise click.ClickException("ENCRYPTION_KEYS: is not set")
+        changed, undecryptable = service.factor_upkeep.reencrypt(make_box(service.settings))
+    click.echo(f"{changed} encrypted anew")
+    if undecryptable:
+        raise click.ClickException(f"{undecryptable} need a key that ENCRYPTION_KEYS lacks")
+
+
 @keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="An object a line; times in epoch seconds.")
 @_on_folder
-def list_keys(_settings: Settings, folder: KeyFolder) -> None:
+def list_keys(_settings: Settings, folder: KeyFolder, *, as_json: bool) -> None:
     """Show every key, its state, since when, and when its next step is safe."""
     for record in folder.read_plan().keys:
-        click.echo(_line(record))
+        shown = {**record.model_dump(), "safe_at": record.safe_at}
+        click.echo(json.dumps(shown) if as_json else _line(record))
 
 
 @keys.command()
-@click.option("--algorithm", type=click.Choice(ASYMMETRIC), help="Without it: JWT_ALGORITHM.")
+@click.option("--algorithm", type=click.Choice(ASYMMETRIC), help="Default: JWT_ALGORITHM.")
 @_on_folder
 def add(settings: Settings, folder: KeyFolder, algorithm: str | None) -> None:
     """Make a key and publish it as the next one; the first one signs at once."""
@@ -122,7 +153,8 @@ def promote(settings: Settings, folder: KeyFolder, *, force: bool) -> None:
         _show(folder, plan.promote(now=time.time(), token_seconds=_life(settings), force=force))
 
 
-@keys.command()
+# A key's id may begin with a hyphen: it is base64url.
+@keys.command(context_settings={"ignore_unknown_options": True})
 @click.argument("kid")
 @_force
 @_on_folder
@@ -134,11 +166,15 @@ def remove(_settings: Settings, folder: KeyFolder, *, kid: str, force: bool) -> 
 
 @keys.command()
 @click.option(
-    "--every", "days", default=90, type=click.IntRange(1, 3650), help="Days that a key signs."
+    "--every",
+    "days",
+    default=90,
+    type=click.IntRange(1, 3650),
+    help="For how many days a key signs.",
 )
 @_on_folder
 def rotate(settings: Settings, folder: KeyFolder, *, days: int) -> None:
-    """Take every step that is due and safe: run it once an hour, by a timer."""
+    """Take every step that is due and safe; meant to run hourly from a timer."""
     now = time.time()
     with folder.changing() as plan:
         advanced = plan.advance(now=now, token_seconds=_life(settings))
@@ -152,10 +188,16 @@ def rotate(settings: Settings, folder: KeyFolder, *, days: int) -> None:
 
 def _add(folder: KeyFolder, plan: Plan, algorithm: str, settings: Settings) -> None:
     if algorithm not in ASYMMETRIC:
-        raise click.ClickException(f"JWT_ALGORITHM is {algorithm}: say `keys add --algorithm …`")
+        raise click.ClickException(f"JWT_ALGORITHM is {algorithm}; use `keys add --algorithm …`")
     pem = make_pem(algorithm)
     kid = parse_pem(pem, algorithm).kid
-    changed = plan.add(kid, algorithm, now=time.time(), token_seconds=_life(settings))
+    changed = plan.add(
+        kid,
+        algorithm,
+        now=time.time(),
+        token_seconds=_life(settings),
+        cache_seconds=settings.key_cache_seconds,
+    )
     folder.add_key(kid, pem)
     _show(folder, changed)
 
@@ -167,8 +209,12 @@ def _show(folder: KeyFolder, plan: Plan) -> None:
 
 
 def _life(settings: Settings) -> int:
-    """Return the longest life of a token in seconds: a refresh token's."""
-    return settings.refresh_token_expire_days * SECONDS_PER_DAY
+    """Return the longest life in seconds of a token of any kind, under today's settings."""
+    return max(
+        settings.access_token_expire_minutes * 60,
+        settings.refresh_token_expire_days * SECONDS_PER_DAY,
+        LONGEST_LINK_SECONDS,
+    )
 
 
 def _line(record: KeyRecord) -> str:
@@ -186,7 +232,7 @@ def _time(seconds: int) -> str:
 
 @contextmanager
 def _said_plainly() -> Iterator[None]:
-    """Turn what can be wrong into one plain message and an exit code."""
+    """Turn expected errors into one-line messages and exit codes."""
     try:
         yield
     except UnsafeStepError as error:
@@ -194,4 +240,6 @@ def _said_plainly() -> Iterator[None]:
     except (StepError, KeyFolderError, ConfigurationError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"The file cannot be written: {error.strerror}.") from None
+        raise click.ClickException(
+            f"{error.filename}: cannot be written: {error.strerror}."
+        ) from None

@@ -1,4 +1,4 @@
-"""`migrate`: the tables of DATABASE_URL."""
+"""`migrate`: create and change the tables of DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -6,20 +6,31 @@ from typing import Literal
 
 import click
 
-from falcon_auth.launch import read_settings
+from falcon_auth.commands.serve import read_settings
 
 
 @click.command("migrate")
 @click.argument("direction", default="up", type=click.Choice(["up", "down"]))
-@click.option("--sql", is_flag=True, help="Print the SQL, from nothing or one step down; run none.")
-@click.option("--yes", is_flag=True, help="Go down without asking.")
-def migrate_database(direction: Literal["up", "down"], *, sql: bool, yes: bool) -> None:
-    """Bring the tables of DATABASE_URL to the newest version, or one version down.
+@click.option(
+    "--sql", is_flag=True, help="Print the SQL (all tables, or one step down) and run nothing."
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option(
+    "--database",
+    metavar="NAME",
+    help="The name of the database, or of SQLite's file; any other is refused. Required to go down "
+    "from the first version, which drops every table.",
+)
+def migrate_database(
+    direction: Literal["up", "down"], *, sql: bool, yes: bool, database: str | None
+) -> None:
+    """Migrate the tables of DATABASE_URL to the newest version, or one version down.
 
-    Down loses what the lower version has no place for.
+    Going down deletes what the lower version has no columns or tables for.
     """
     # Imported here: no other command loads Alembic.
-    from falcon_auth.stores.migrate import (  # noqa: PLC0415
+    from falcon_auth.stores.sql.migrate import (  # noqa: PLC0415
+        DatabaseNameError,
         MigrationError,
         migrate,
         migration_sql,
@@ -30,15 +41,22 @@ def migrate_database(direction: Literal["up", "down"], *, sql: bool, yes: bool) 
         click.echo(migration_sql(url, direction), nl=False)
         return
     if direction == "down" and not yes:
-        click.confirm("Going down may lose data. Go on?", abort=True)
+        click.confirm("Going down may lose data. Continue?", abort=True)
     try:
-        click.echo(migrate(url, direction), nl=False)
+        try:
+            done = migrate(url, direction, database=database)
+        except DatabaseNameError:
+            if yes or database is not None:
+                raise
+            database = click.prompt("This drops every table. Enter the database's name")
+            done = migrate(url, direction, database=database)
+        click.echo(done, nl=False)
     except MigrationError as error:
         raise click.ClickException(f"DATABASE_URL: {error}") from None
 
 
 def _database_url() -> str:
-    url = read_settings().database_url
+    url = read_settings().database
     if url is None:
-        raise click.ClickException("DATABASE_URL: is needed; in memory there is nothing to migrate")
+        raise click.ClickException("DATABASE_URL: is not set, so there is nothing to migrate")
     return url.get_secret_value()

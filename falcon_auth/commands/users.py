@@ -1,38 +1,54 @@
-"""`users`: list, create, disable, enable and import accounts."""
+"""`users`: look at accounts, make and change them."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
 from falcon_auth.api.views import show_user
+from falcon_auth.commands.administering import (
+    administer,
+    get_password,
+    json_option,
+    password_stdin_option,
+    printable,
+    verbose_option,
+)
 from falcon_auth.commands.import_users import import_users
-from falcon_auth.commands.store import open_service
-from falcon_auth.errors import AuthError, InvalidBodyError
+from falcon_auth.commands.user_access import end_sessions, set_password, show
+from falcon_auth.commands.user_life import delete, export, invite, remove_unverified
 from falcon_auth.models import User
-from falcon_auth.wiring import Service
 
 
 @click.group()
 def users() -> None:
-    """List, create, disable, enable and import users."""
+    """List, show, create, invite, disable, enable, delete, import and export users."""
 
 
-users.add_command(import_users)
+_MORE = (
+    import_users,
+    export,
+    invite,
+    show,
+    set_password,
+    end_sessions,
+    delete,
+    remove_unverified,
+)
+for command in _MORE:
+    users.add_command(command)
 
 
 @users.command("list")
 @click.option("--json", "as_json", is_flag=True, help="An object a line, as the API shows users.")
+@verbose_option
 def list_users(*, as_json: bool) -> None:
     """List all users by e-mail address: name, state, registration, last log-in.
 
-    Columns are parted by tabs. No hash is shown.
+    Columns are separated by tabs. No hash is shown.
     """
-    with _administer() as service:
+    with administer() as service:
         for user in service.administration.users():
             click.echo(json.dumps(show_user(user)) if as_json else _row(user))
 
@@ -40,63 +56,52 @@ def list_users(*, as_json: bool) -> None:
 @users.command()
 @click.argument("email")
 @click.option("--username", help="3 to 50 ASCII letters, digits and underscores.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def create(email: str, username: str | None, *, password_stdin: bool) -> None:
-    """Create a user by the rules of registration; the password is asked for."""
-    with _administer() as service:
-        password = _read_password() if password_stdin else _ask_password()
+@password_stdin_option
+@json_option
+@verbose_option
+def create(email: str, username: str | None, *, password_stdin: bool, as_json: bool) -> None:
+    """Create a user by the rules of registration, and print the id; the password is asked for."""
+    with administer(may_create=True) as service:
+        password = get_password(from_stdin=password_stdin)
         user = service.administration.create(email=email, password=password, username=username)
-        click.echo(user.id)
+        click.echo(json.dumps(show_user(user)) if as_json else user.id)
 
 
 @users.command()
 @click.argument("email")
+@verbose_option
 def disable(email: str) -> None:
     """Disable a user: no log-in any more, and all sessions end at once."""
-    with _administer() as service:
-        service.administration.set_active(email, active=False)
+    with administer() as service:
+        user = service.administration.set_active(email, active=False)
+        click.echo(f"{printable(user.email)} is disabled.")
 
 
 @users.command()
 @click.argument("email")
+@verbose_option
 def enable(email: str) -> None:
     """Enable a user that was disabled; its sessions stay ended."""
-    with _administer() as service:
-        service.administration.set_active(email, active=True)
+    with administer() as service:
+        user = service.administration.set_active(email, active=True)
+        click.echo(f"{printable(user.email)} is enabled.")
 
 
-@contextmanager
-def _administer() -> Iterator[Service]:
-    """Open the service; a refusal becomes one line a breach, and exit code 1."""
-    with open_service() as service:
-        try:
-            yield service
-        except InvalidBodyError as error:
-            raise click.ClickException(" ".join(each.detail for each in error.breaches)) from None
-        except AuthError as error:
-            raise click.ClickException(error.detail) from None
+@users.command("remove-factors")
+@click.argument("email")
+@verbose_option
+def remove_factors(email: str) -> None:
+    """Remove all second factors and recovery codes of a user who has lost them.
 
-
-def _ask_password() -> str:
-    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return password
-
-
-def _read_password() -> str:
-    """Read one line; what ends it is no part of the password."""
-    try:
-        return sys.stdin.buffer.readline().decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise click.ClickException("The password is no valid UTF-8.") from None
+    The password alone opens the account then: make sure first who is asking. The owner is told.
+    """
+    with administer() as service:
+        user = service.administration.find(email)
+        click.echo(f"{service.factor_upkeep.remove_all(user)} removed")
 
 
 def _row(user: User) -> str:
     shown = show_user(user)
     state = "active" if user.is_active else "disabled"
     cells = (user.email, user.username, state, shown["created_at"], shown["last_login_at"])
-    return "\t".join(_printable(cell or "-") for cell in cells)
-
-
-def _printable(text: str) -> str:
-    """Escape what a terminal might obey: addresses are their owners' choice."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return "\t".join(printable(cell or "-") for cell in cells)

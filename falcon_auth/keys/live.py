@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 import structlog
 
+from falcon_auth.keys import after_fork
 from falcon_auth.keys.ring import Key, KeyRing
 from falcon_auth.keys.rotation import KeyRecord, Plan, StepError
 
-LOOK_SECONDS = 5.0  # Between looks at the folder; far below rotation's SPREAD_SECONDS.
+CHECK_SECONDS = 5.0  # How often the folder is checked; far below rotation's SPREAD_SECONDS.
 STALE_SECONDS = 30.0  # What was last looked at so long ago (an idle process) is not used before,
 PATIENCE_SECONDS = 2.0  # unless another thread's look takes so long: a file system may hang.
 
@@ -41,7 +42,7 @@ class KeyFiles(Protocol):
     """Where the keys and their plan are kept. Safe to call from any thread."""
 
     def mark(self) -> object:
-        """Return something that differs once the plan was changed; None where it is away."""
+        """Return a value that differs after the plan has changed; None if there is no plan."""
 
     def load(self) -> LoadedKeys:
         """Read everything. Raises `KeyFolderError`."""
@@ -50,9 +51,10 @@ class KeyFiles(Protocol):
 class LiveKeys:
     """A `KeySource` that follows a folder. Safe to call from any thread.
 
-    It looks when it is used, at most every LOOK_SECONDS, so it needs no thread of its own and
-    survives a fork. What cannot be read, or is not what steps from the present state lead to,
-    is refused: the keys stay as they are, and the log and `describe` say so.
+    It looks when it is used, at most every CHECK_SECONDS, so it needs no thread of its own; after a
+    fork the child looks anew, even where the fork came in the middle of a look. What cannot be
+    read, or is not what steps from the present state lead to, is refused: the keys stay as they
+    are, and the log and `describe` say so.
     """
 
     def __init__(
@@ -70,31 +72,37 @@ class LiveKeys:
         self._files = files
         self._first, self._last = tuple(first), tuple(last)
         self._monotonic = monotonic
-        self._looking = threading.Lock()
+        self._reloading = threading.Lock()
         self._mark = files.mark()  # Before reading: a change in between is seen at the next look.
         self._plan = Plan()
         self._fault: str | None = None
         self._ring = self._take(files.load())
-        self._looked_at = monotonic()
+        self._checked_at = monotonic()
+        after_fork.register(self)
 
     def current(self) -> KeyRing:
-        """See `KeySource`."""
-        age = self._monotonic() - self._looked_at
-        if age >= LOOK_SECONDS:
-            self._look(PATIENCE_SECONDS if age >= STALE_SECONDS else 0)
+        """Return the ring as it is now, after checking the folder if a check is due."""
+        age = self._monotonic() - self._checked_at
+        if age >= CHECK_SECONDS:
+            self._reload(PATIENCE_SECONDS if age >= STALE_SECONDS else 0)
         return self._ring
 
-    def key_for(self, header: str) -> Key:
-        """See `KeySource`."""
-        return self.current().key_for(header)
+    def key_for(self, kid: str) -> Key:
+        """Return the key of that id, from the ring of this moment. Raises `UnknownKeyError`."""
+        return self.current().key_for(kid)
 
-    def look_soon(self) -> None:
-        """Have the next use look, changed or not. Safe in a signal handler: it sets two fields."""
+    def reload_soon(self) -> None:
+        """Make the next use reload the keys. Safe in a signal handler: it sets two fields."""
         self._mark = None
-        self._looked_at = -math.inf
+        self._checked_at = -math.inf
+
+    def reset_after_fork(self) -> None:
+        """Reload: another thread may have been loading, and does not exist in the child."""
+        self._reloading = threading.Lock()
+        self.reload_soon()
 
     def describe(self, now: float) -> dict[str, Any]:
-        """Tell each key's state and age (seconds in that state), and what is wrong, if anything."""
+        """Return each key's state, its age in that state (seconds), and `fault` if there is one."""
         ring = self.current()
         records = {record.kid: record for record in self._plan.live()}
         keys = [
@@ -104,11 +112,12 @@ class LiveKeys:
         described: dict[str, Any] = {"status": "ok", "keys": keys}
         return described if self._fault is None else described | {"fault": self._fault}
 
-    def _look(self, patience: float) -> None:
-        if not self._looking.acquire(timeout=patience):
+    def _reload(self, patience: float) -> None:
+        reloading = self._reloading
+        if not reloading.acquire(timeout=patience):
             return  # Another thread does; this one goes on with what there is.
         try:
-            if self._monotonic() - self._looked_at < LOOK_SECONDS:
+            if self._monotonic() - self._checked_at < CHECK_SECONDS:
                 return  # Another thread did.
             mark = self._files.mark()
             if mark is not None and mark == self._mark:
@@ -123,14 +132,14 @@ class LiveKeys:
             self._fault = str(error)
             self._mark = None  # The key's file may be mended without a change of the plan.
         finally:
-            self._looked_at = self._monotonic()
-            self._looking.release()
+            self._checked_at = self._monotonic()
+            reloading.release()
 
     def _take(self, loaded: LoadedKeys) -> KeyRing:
         self._plan.check_successor(loaded.plan)
         order = loaded.ring_order()
         if not order and not self._first:  # What is in `last` only verifies, able to sign or not.
-            raise KeyFolderError("has no key that signs; `python -m falcon_auth keys add` makes it")
+            raise KeyFolderError("has no signing key; `python -m falcon_auth keys add` makes one")
         ring = KeyRing([*self._first, *order, *self._last])
         self._plan = loaded.plan
         for name in loaded.readable:
@@ -139,7 +148,7 @@ class LiveKeys:
 
 
 def describe_ring(ring: KeyRing) -> dict[str, Any]:
-    """Tell each key's state, where keys come from the environment: their ages are not known."""
+    """Return each key's state for keys from the environment, whose ages are unknown."""
     keys = [_describe(key, None, signs=key is ring.signing_key, now=0) for key in ring.keys]
     return {"status": "ok", "keys": keys}
 

@@ -1,4 +1,4 @@
-"""Keys in PEM files: read with suspicion, made with care."""
+"""Keys in PEM files: reading, checking and writing them."""
 
 from __future__ import annotations
 
@@ -27,28 +27,27 @@ def read_pem(path: Path) -> bytes:
     except OSError as error:
         raise UnfitKeyError(f"cannot be read: {error.strerror}") from None
     except ValueError:  # A NUL in the name.
-        raise UnfitKeyError("cannot be read: that is no file name") from None
+        raise UnfitKeyError("cannot be read: that is not a file name") from None
     if len(data) > MAX_FILE_BYTES:
         raise UnfitKeyError("is too large for a key")
     return data
 
 
 def parse_pem(data: bytes, algorithm: str, *, to_sign: bool = True) -> Key:
-    """Make a key of PEM text; without *to_sign* the public half is enough, and is all it keeps.
+    """Make a key of PEM text; without *to_sign* the public half is enough. Raises `UnfitKeyError`.
 
-    Raises `UnfitKeyError`.
+    A private half is kept even so: keys are derived from it (see `Key.derived`).
     """
     key = _parse(data)
     if to_sign and isinstance(key, PublicKey):
         raise UnfitKeyError("is a public key; signing needs the private one")
-    if not to_sign and isinstance(key, PrivateKey):
-        key = key.public_key()
     return Key.asymmetric(key, algorithm)
 
 
 def read_previous(entry: Path, algorithm: str) -> Key:
     """Make a key that only verifies of one of JWT_PREVIOUS_KEY_FILES.
 
+    A public half verifies access tokens alone; a private one refresh tokens as well.
     The algorithm follows from the kind of key; RSA keys are for *algorithm* where that is an RSA
     one, else for RS256, unless the entry says otherwise: `PS256:old.pem`. Raises `UnfitKeyError`.
     """
@@ -60,7 +59,7 @@ def read_previous(entry: Path, algorithm: str) -> Key:
     public = key.public_key() if isinstance(key, PrivateKey) else key
     fallback = algorithm if algorithm in {"RS256", "PS256"} else "RS256"
     kind = next((_OF_KIND[kind] for kind in _OF_KIND if isinstance(public, kind)), fallback)
-    return Key.asymmetric(public, kind)
+    return Key.asymmetric(key, kind)
 
 
 def read_key_files(
@@ -138,4 +137,4 @@ def _parse(data: bytes) -> object:
     try:
         return serialization.load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm):
-        raise UnfitKeyError("is no key in PEM form") from None
+        raise UnfitKeyError("is not a key in PEM format") from None

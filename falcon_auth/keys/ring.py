@@ -7,23 +7,23 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import jwt
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.algorithms import Algorithm
 
 from falcon_auth.errors import InvalidTokenError
-from falcon_auth.segments import decode_segment, dump_segment, encode_segment, parse_segment
+from falcon_auth.keys.jws import decode_segment, dump_segment, encode_segment
 
 ASYMMETRIC = ("RS256", "PS256", "ES256", "EdDSA")
 SYMMETRIC = ("HS256", "HS384", "HS512")
 MIN_RSA_BITS = 2048  # RFC 7518, 3.3.
 MAX_RSA_BITS = 8192  # Each check of a signature takes time with its square.
-MAX_HEADER_CACHE = 64  # Headers that were accepted; a service has one for each key.
-_HEADER_MEMBERS = {"alg", "typ", "kid"}
+DERIVED_KEY_BYTES = 32  # As long as the digest of HS256 (RFC 7518, 3.2).
 # What the thumbprint is taken of (RFC 7638, 3.2; RFC 8037, 2), and nothing else is published.
 _MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
@@ -46,7 +46,8 @@ class UnknownKeyError(InvalidTokenError):
 class Key:
     """A key and the one algorithm that it is for. Its repr shows neither half of it.
 
-    Both halves are prepared once; PyJWT's codec would do so at each call.
+    Both halves are prepared once; PyJWT's codec would do so at each call. Safe to share between
+    threads.
     """
 
     kid: str
@@ -56,13 +57,15 @@ class Key:
     implementation: Algorithm = field(repr=False)
     header: str = field(repr=False)  # The encoded header of every token that it signs.
     jwk: Mapping[str, str] | None = field(default=None, repr=False)  # The public half; never HMAC.
+    typ: str = field(default="JWT", repr=False)  # The header's, of every token that it signs.
+    _derived: dict[str, Key] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def symmetric(cls, secret: str, algorithm: str) -> Key:
-        """Make an HMAC key; its `kid` is derived one way, so that it tells nothing of it.
+        """Make an HMAC key. Its `kid` is a one-way hash, which reveals nothing of the key.
 
-        Raises `UnfitKeyError` for what is an asymmetric key's text: with a public one as the
-        secret, everyone could sign.
+        Raises `UnfitKeyError` for the text of an asymmetric key: with a public key as the secret,
+        everyone could sign.
         """
         implementation = jwt.get_algorithm_by_name(algorithm)
         try:
@@ -91,6 +94,41 @@ class Key:
         header = _header(algorithm, kid)
         return cls(kid, algorithm, private, public, implementation, header, jwk)
 
+    def derived(self, token_type: str) -> Key | None:
+        """Return the key that signs tokens of one type, which only this service can have.
+
+        It is HS256 under this key's `kid`: HKDF-SHA-256 (RFC 5869; no salt, 32 bytes, the info
+        `falcon-auth/` and the type) of the secret's bytes, or of the private key as PKCS #8 DER. No
+        key set can publish it, so no verifier elsewhere takes such a token for an access token, and
+        no type passes as another (RFC 8725, 3.11 and 3.12).
+
+        Returns None where this key has no private half. *token_type* is a constant of the
+        program, never taken from a token: each one is kept for as long as the key.
+        """
+        if self.signing is None:
+            return None
+        known = self._derived.get(token_type)
+        return known or self._derived.setdefault(token_type, self._derive(token_type))
+
+    def _derive(self, token_type: str) -> Key:
+        info = f"falcon-auth/{token_type}".encode()
+        hkdf = HKDF(hashes.SHA256(), DERIVED_KEY_BYTES, salt=None, info=info)
+        material = hkdf.derive(self._private_bytes())
+        typ = f"{token_type}+jwt"
+        implementation = jwt.get_algorithm_by_name("HS256")
+        header = _header("HS256", self.kid, typ)
+        return Key(self.kid, "HS256", material, material, implementation, header, typ=typ)
+
+    def _private_bytes(self) -> bytes:
+        if isinstance(self.signing, PrivateKey):
+            return self.signing.private_bytes(
+                serialization.Encoding.DER,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        secret: bytes = self.signing
+        return secret
+
     def sign(self, payload: Mapping[str, Any]) -> str:
         """Return the token (JWS compact form, RFC 7515, 3.1) of a payload."""
         signed = f"{self.header}.{dump_segment(payload)}"
@@ -105,13 +143,16 @@ class Key:
 
 
 class KeySource(Protocol):
-    """Where a codec has its keys from; they may change while it runs. Safe for any thread."""
+    """Where keys come from; they may change meanwhile. Safe to call from any thread."""
 
     def current(self) -> KeyRing:
         """Return the ring of this moment."""
 
-    def key_for(self, header: str) -> Key:
-        """Return the key of a token's encoded header. Raises `InvalidTokenError`."""
+    def key_for(self, kid: str) -> Key:
+        """Return the key of that id. Raises `UnknownKeyError`.
+
+        A source that fetches its keys may look for an unknown one elsewhere first.
+        """
 
 
 class KeyRing:
@@ -123,8 +164,6 @@ class KeyRing:
     def __init__(self, keys: Sequence[Key]) -> None:
         self.keys = tuple({key.kid: key for key in reversed(keys)}.values())[::-1]
         self._by_kid = {key.kid: key for key in self.keys}  # Of equals, the first stayed.
-        # Only what was accepted is remembered: a refusal raises, and is not cached.
-        self.key_for = lru_cache(MAX_HEADER_CACHE)(self._read_header)
 
     @property
     def signing_key(self) -> Key:
@@ -135,44 +174,30 @@ class KeyRing:
         """Return itself: a ring is the source of keys that never change."""
         return self
 
-    def find(self, kid: str) -> Key | None:
-        """Return the key of that id."""
-        return self._by_kid.get(kid)
+    def key_for(self, kid: str) -> Key:
+        """Return the key of that id. Raises `UnknownKeyError`."""
+        key = self._by_kid.get(kid)
+        if key is None:
+            raise UnknownKeyError
+        return key
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the JSON Web Key Set (RFC 7517, 5): public halves, never an HMAC key."""
         return {"keys": [dict(key.jwk) for key in self.keys if key.jwk is not None]}
-
-    def _read_header(self, header: str) -> Key:
-        """See `KeySource.key_for`."""
-        try:
-            members = parse_segment(header)
-        except ValueError:
-            raise InvalidTokenError("form") from None
-        if set(members) != _HEADER_MEMBERS:
-            raise InvalidTokenError("header")
-        kid = members["kid"]
-        key = self.find(kid) if isinstance(kid, str) else None
-        if key is None:
-            raise UnknownKeyError
-        # The algorithm that the key is for decides, never the header's word (RFC 8725, 3.1).
-        if members["alg"] != key.algorithm or members["typ"] != "JWT":
-            raise InvalidTokenError("header")
-        return key
 
 
 def check_fitness(public: object, algorithm: str) -> None:
     """Raise `UnfitKeyError` unless *public* is a key of the algorithm's kind and size."""
     if algorithm in {"RS256", "PS256"}:
         if not isinstance(public, rsa.RSAPublicKey):
-            raise UnfitKeyError(f"is no RSA key, which {algorithm} needs")
+            raise UnfitKeyError(f"is not an RSA key, which {algorithm} needs")
         if not MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS:
             raise UnfitKeyError(f"needs {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
     elif algorithm == "ES256":
         if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
-            raise UnfitKeyError("is no key on the curve P-256, which ES256 needs")
+            raise UnfitKeyError("is not a key on the curve P-256, which ES256 needs")
     elif not isinstance(public, ed25519.Ed25519PublicKey):
-        raise UnfitKeyError("is no Ed25519 key, which EdDSA needs")
+        raise UnfitKeyError("is not an Ed25519 key, which EdDSA needs")
 
 
 def thumbprint(basis: Mapping[str, str]) -> str:
@@ -181,5 +206,5 @@ def thumbprint(basis: Mapping[str, str]) -> str:
     return encode_segment(hashlib.sha256(text.encode()).digest())
 
 
-def _header(algorithm: str, kid: str) -> str:
-    return dump_segment({"alg": algorithm, "kid": kid, "typ": "JWT"})
+def _header(algorithm: str, kid: str, typ: str = "JWT") -> str:
+    return dump_segment({"alg": algorithm, "kid": kid, "typ": typ})

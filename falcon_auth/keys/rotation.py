@@ -4,7 +4,8 @@ next (published, not yet signing) → active (signs) → retiring (verifies) →
 
 Two things could break. A verifier that fetched the key set just before a key was published does
 not know it until its copy expires: so the key must not sign before. And a token lives on after
-its key has stopped signing: so the key must not go before. A `Plan` refuses either step and says
+its key has stopped signing, a refresh token for days (its key is derived from this one, see
+`Key.derived`): so the key must not go before. A `Plan` refuses either step and says
 when it becomes safe; whoever must take it at once (a key was stolen) does so by force.
 """
 
@@ -17,16 +18,17 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 JWKS_MAX_AGE_SECONDS = 300  # How long a verifier may go on with its copy of the key set.
-SPREAD_SECONDS = 60  # Until every process has seen a step: each looks all 5 s, a copy takes more.
-PUBLISH_SECONDS = SPREAD_SECONDS + JWKS_MAX_AGE_SECONDS
+SPREAD_SECONDS = 60  # Until every process has seen a step: each looks every 5 s, a copy takes more.
+MIN_KEY_CACHE_SECONDS = SPREAD_SECONDS + JWKS_MAX_AGE_SECONDS  # What the key set itself grants.
 MAX_LEEWAY_SECONDS = 300  # The most that JWT_LEEWAY_SECONDS grants an expired token.
 
 State = Literal["next", "active", "retiring", "gone"]
+_FIXED = ("published_at", "algorithm", "cache_seconds")  # What no step changes.
 _ORDER: tuple[State, ...] = ("next", "active", "retiring", "gone")
 
 
 class StepError(Exception):
-    """A step that cannot be taken. The message is for whoever asked for it."""
+    """A step that cannot be taken. The message is meant for the operator."""
 
 
 class UnsafeStepError(StepError):
@@ -48,17 +50,24 @@ class KeyRecord(BaseModel):
     published_at: int
     activated_at: int | None = None
     retired_at: int | None = None
-    tokens_end_at: int | None = None  # When the last token that it signed is refused everywhere.
+    tokens_end_at: int | None = None  # When the last token under its kid has expired.
     gone_at: int | None = None
-    token_seconds: int = Field(0, ge=0)  # The longest life of a token that it signs.
+    token_seconds: int = Field(0, ge=0)  # The longest life of a token under its kid.
+    # How long after a step some verifier may go by an older key set; plans of 1.0 do not say.
+    cache_seconds: int = Field(MIN_KEY_CACHE_SECONDS, ge=MIN_KEY_CACHE_SECONDS)
     signed_unchecked: bool = False  # The first key, which nobody waits for; or by force.
     removed_unchecked: bool = False  # By force.
+
+    @property
+    def known_at(self) -> int:
+        """From when on no verifier goes by a key set without it."""
+        return self.published_at + self.cache_seconds
 
     @property
     def safe_at(self) -> int | None:
         """When its next step becomes safe; None where that is not a matter of time."""
         if self.state == "next":
-            return self.published_at + PUBLISH_SECONDS
+            return self.known_at
         return self.tokens_end_at if self.state == "retiring" else None
 
     @model_validator(mode="after")
@@ -79,8 +88,7 @@ class KeyRecord(BaseModel):
         return self
 
     def _check_waits(self) -> None:
-        known_at = self.published_at + PUBLISH_SECONDS
-        if not self.signed_unchecked and _or_never(self.activated_at) < known_at:
+        if not self.signed_unchecked and _or_never(self.activated_at) < self.known_at:
             raise ValueError("was made active before every verifier could know it")
         if self.retired_at is not None and self.tokens_end_at is not None:
             if self.tokens_end_at < _end_of_tokens(self.retired_at, self.token_seconds):
@@ -108,7 +116,7 @@ class Plan(BaseModel):
         if not states["active"] and any(record.state != "gone" for record in self.keys):
             raise ValueError("no key is active")
         if len({record.kid for record in self.keys}) < len(self.keys):
-            raise ValueError("a key is there twice")
+            raise ValueError("a key is listed twice")
         return self
 
     def live(self) -> list[KeyRecord]:
@@ -121,13 +129,22 @@ class Plan(BaseModel):
         """Return the first key of a state."""
         return next((record for record in self.keys if record.state == state), None)
 
-    def add(self, kid: str, algorithm: str, *, now: float, token_seconds: int) -> Plan:
+    def add(
+        self,
+        kid: str,
+        algorithm: str,
+        *,
+        now: float,
+        token_seconds: int,
+        cache_seconds: int,
+    ) -> Plan:
         """Publish a fresh key as the next one; the very first is active at once.
 
-        Raises `StepError` where there is a next key already, or where this one was there before.
+        *cache_seconds* is how long verifiers may go by the key set as it is now. Raises
+        `StepError` where there is a next key already, or where this one was there before.
         """
         if self.only("next") is not None:
-            raise StepError("There is a next key already; promote or remove it first.")
+            raise StepError("There is already a next key; promote or remove it first.")
         if any(record.kid == kid for record in self.keys):
             raise StepError("This key was here before; make a fresh one.")
         first = self.only("active") is None
@@ -139,6 +156,7 @@ class Plan(BaseModel):
                 "published_at": math.ceil(now),
                 "activated_at": math.ceil(now) if first else None,
                 "token_seconds": token_seconds if first else 0,
+                "cache_seconds": cache_seconds,
                 "signed_unchecked": first,
             }
         )
@@ -154,11 +172,11 @@ class Plan(BaseModel):
         if successor is None or active is None:
             raise StepError("There is no next key; add one first.")
         moment = math.ceil(now)
-        early = now < successor.published_at + PUBLISH_SECONDS
+        early = now < successor.known_at
         if early and not force:
             raise UnsafeStepError(
                 "Verifiers may still hold a key set without the next key.",
-                safe_at=successor.published_at + PUBLISH_SECONDS,
+                safe_at=successor.known_at,
             )
         longest = max(active.token_seconds, token_seconds)
         retiring = _changed(
@@ -185,9 +203,9 @@ class Plan(BaseModel):
         """
         record = next((each for each in self.keys if each.kid == kid), None)
         if record is None or record.state == "gone":
-            raise StepError("There is no such key.")
+            raise StepError("No key has this id.")
         if record.state == "active":
-            raise StepError("The active key cannot go; promote the next one first.")
+            raise StepError("The active key cannot be removed; promote the next one first.")
         early = record.tokens_end_at is not None and now < record.tokens_end_at
         if early and not force:
             raise UnsafeStepError(
@@ -226,10 +244,10 @@ class Plan(BaseModel):
         for record in self.keys:
             other = later.get(record.kid)
             if other is None:
-                raise StepError("A key is missing; `keys remove` says when one may go.")
+                raise StepError("A key is missing; `keys remove` says when a key may be removed.")
             if _ORDER.index(other.state) < _ORDER.index(record.state):
                 raise StepError("A key went back to an earlier state.")
-            if other.published_at != record.published_at or other.algorithm != record.algorithm:
+            if any(getattr(other, name) != getattr(record, name) for name in _FIXED):
                 raise StepError("A key's past was changed.")
 
     def _with(self, *changed: KeyRecord) -> Plan:

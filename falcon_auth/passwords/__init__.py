@@ -1,4 +1,4 @@
-"""Passwords: what is accepted, how they are hashed, and that every check costs the same."""
+"""Passwords: policy, hashing, and checks that all cost the same."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
 
+from falcon_auth.models import Client
 from falcon_auth.passwords.argon2_hasher import Argon2Hasher
 from falcon_auth.passwords.bcrypt_hasher import BcryptHasher
-from falcon_auth.passwords.hasher import Hasher, Verifier
+from falcon_auth.passwords.guessing import Guessing
+from falcon_auth.passwords.hasher import Hasher, StoredHash, Verifier
 from falcon_auth.passwords.pbkdf2_hasher import Pbkdf2Verifier
 from falcon_auth.passwords.policy import MAX_PASSWORD_LENGTH, PasswordPolicy, normalise
-from falcon_auth.passwords.pool import HashingPool
+from falcon_auth.passwords.pool import Abandoned, HashingPool
+from falcon_auth.throttle.client_buckets import client_bucket
 
 __all__ = [
     "MAX_PASSWORD_LENGTH",
+    "Abandoned",
+    "Guessing",
     "Hasher",
     "HashingPool",
     "PasswordPolicy",
@@ -38,11 +43,11 @@ def _ignore(_kind: str, _seconds: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check found.
+    """The result of a password check.
 
     - `matches`: whether the password is the right one.
-    - `upgraded`: a hash at today's settings, to be stored instead of the older one; only beside
-      a match.
+    - `upgraded`: a hash at today's settings, to be stored instead of one that is cheaper or of
+      another kind; only beside a match.
     - `damaged`: the stored hash is of no known kind, broken or beyond bounds, so that nobody
       can log in with it. Worth a log line (without the hash); the client must not learn it.
     """
@@ -61,9 +66,10 @@ class Passwords:
     *observe* is called once a trip with today's kind and the seconds that a worker was busy,
     waiting not included. It is called on the worker's thread and must not raise.
 
-    Safe to call from any thread; both methods block until a worker has done the work.
-    They raise `OverloadedError` and `AbandonedError` as `HashingPool.run` does, to which
-    *abandoned* is passed on.
+    Safe to call from any thread; both methods block until a worker has done the work. *client* is
+    who asks: clients share the queue, counted as the throttle counts them (`client_bucket`), and
+    None stands for all those without an address. The methods raise `OverloadedError` and
+    `AbandonedError` as `HashingPool.run` does, to which *abandoned* is passed on.
     """
 
     def __init__(
@@ -78,20 +84,27 @@ class Passwords:
         self._pool = pool
         self._observe = observe
 
-    def hash(self, password: str, *, abandoned: Callable[[], bool] | None = None) -> str:
+    def hash(
+        self,
+        password: str,
+        *,
+        client: Client | None = None,
+        abandoned: Abandoned | None = None,
+    ) -> str:
         """Return a new hash of *password*.
 
         Raises `ValueError` for one over `MAX_PASSWORD_LENGTH` or with a lone surrogate, which
         validation should have refused.
         """
-        return self._on_worker(partial(self._hash, password), abandoned)
+        return self._on_worker(partial(self._hash, password), client, abandoned)
 
     def check(
         self,
         password: str,
         stored: str | None,
         *,
-        abandoned: Callable[[], bool] | None = None,
+        client: Client | None = None,
+        abandoned: Abandoned | None = None,
     ) -> Verdict:
         """Compare *password* with the hash that is stored; None stands for an unknown account.
 
@@ -101,16 +114,18 @@ class Passwords:
         cost wherever the stored hash does not ask for more: an older, cheaper one is followed by
         the difference, one of another kind by a whole one.
         """
-        return self._on_worker(partial(self._check, password, stored), abandoned)
+        return self._on_worker(partial(self._check, password, stored), client, abandoned)
 
     def recognises(self, stored: str) -> bool:
-        """Whether somebody could log in with *stored*: of a known kind, whole, within bounds.
+        """Return whether *stored* is a usable hash: of a known kind, undamaged, within bounds.
 
         Takes microseconds and no worker: nothing is hashed.
         """
-        return self._hasher_of(stored) is not None
+        return self._parse(stored) is not None
 
-    def _on_worker(self, job: Callable[[], T], abandoned: Callable[[], bool] | None) -> T:
+    def _on_worker(
+        self, job: Callable[[], T], client: Client | None, abandoned: Abandoned | None
+    ) -> T:
         def timed() -> T:
             started = time.perf_counter()
             try:
@@ -118,7 +133,8 @@ class Passwords:
             finally:
                 self._observe(self._today.kind, time.perf_counter() - started)
 
-        return self._pool.run(timed, abandoned=abandoned)
+        bucket = client_bucket(client.ip if client else None)
+        return self._pool.run(timed, client=bucket, abandoned=abandoned)
 
     def _hash(self, password: str) -> str:
         secret = _hashable(password)
@@ -128,21 +144,20 @@ class Passwords:
 
     def _check(self, password: str, stored: str | None) -> Verdict:
         secret = _hashable(password)
-        hasher = self._hasher_of(stored)
-        if secret is None or stored is None or hasher is None:
+        parsed = None if stored is None else self._parse(stored)
+        if secret is None or parsed is None:
             self._today.spend()
-            return Verdict(matches=False, damaged=stored is not None and hasher is None)
-        if not hasher.verify(secret, stored):
-            self._today.spend(less=stored)
+            return Verdict(matches=False, damaged=stored is not None and parsed is None)
+        if not parsed.matches(secret):
+            self._today.spend(less=parsed)
             return Verdict(matches=False)
-        if self._today.is_current(stored):
+        if self._today.suffices(parsed):
             return Verdict(matches=True)
         return Verdict(matches=True, upgraded=self._today.hash(secret))
 
-    def _hasher_of(self, stored: str | None) -> Verifier | None:
-        if stored is None:
-            return None
-        return next((hasher for hasher in self._hashers if hasher.recognises(stored)), None)
+    def _parse(self, stored: str) -> StoredHash | None:
+        parses = (hasher.parse(stored) for hasher in self._hashers)
+        return next((parsed for parsed in parses if parsed is not None), None)
 
 
 def _hashable(password: str) -> str | None:

@@ -8,12 +8,16 @@ import hmac
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from argon2.low_level import Type, hash_secret
+if TYPE_CHECKING:
+    from argon2.low_level import Type
+
+from falcon_auth.passwords.hasher import StoredHash
 
 # The hash library's positions: secret, salt, passes, memory in KiB, lanes, digest bytes, variant.
-HashSecret = Callable[[bytes, bytes, int, int, int, int, Type], bytes]
+HashSecret = Callable[[bytes, bytes, int, int, int, int, "Type"], bytes]
 
 SALT_BYTES = 16  # RFC 9106, section 4.
 DIGEST_BYTES = 32
@@ -33,6 +37,13 @@ _WELL_FORMED = re.compile(
 )
 
 
+def _hash_secret(*arguments: Any) -> bytes:
+    # Imported for the first hash: a service with bcrypt alone never needs it.
+    from argon2.low_level import hash_secret  # noqa: PLC0415
+
+    return hash_secret(*arguments)
+
+
 @dataclass(frozen=True, slots=True)
 class Argon2Parameters:
     """What one hash costs. The defaults are OWASP's: 19 MiB, two passes, one lane."""
@@ -48,10 +59,21 @@ class Argon2Parameters:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class Argon2Hash:
+    """A `StoredHash`: Argon2id, version 19."""
+
+    text: str = field(repr=False)
     parameters: Argon2Parameters
-    salt: bytes
+    salt: bytes = field(repr=False)
     digest_bytes: int
+    hash_secret: HashSecret = field(repr=False)
+
+    def matches(self, password: str) -> bool:
+        """Hash *password* with the same salt and parameters, and compare in constant time."""
+        # Hashed anew rather than by the library's verify, which returns early, and so cheaper,
+        # where it finds fault with the encoding.
+        hashed = _hashed(self.hash_secret, password, self.salt, self.parameters, self.digest_bytes)
+        return hmac.compare_digest(hashed, self.text.encode())
 
 
 class Argon2Hasher:
@@ -69,50 +91,35 @@ class Argon2Hasher:
         self,
         parameters: Argon2Parameters | None = None,
         *,
-        hash_secret: HashSecret = hash_secret,
+        hash_secret: HashSecret = _hash_secret,
     ) -> None:
         self._today = parameters or Argon2Parameters()
         self._hash_secret = hash_secret
 
-    def recognises(self, stored: str) -> bool:
-        """Whether *stored* is a whole Argon2id hash, and its parameters within bounds."""
-        return self._parse(stored) is not None
+    def suffices(self, stored: StoredHash) -> bool:
+        """Whether *stored* is an Argon2id hash that takes as much work as a new one, or more.
 
-    def is_current(self, stored: str) -> bool:
-        """Whether *stored* has today's parameters, and salt and digest of today's sizes."""
-        parsed = self._parse(stored)
-        return (
-            parsed is not None
-            and parsed.parameters == self._today
-            and (len(parsed.salt), parsed.digest_bytes) == (SALT_BYTES, DIGEST_BYTES)
-        )
+        Memory times passes is compared, as OWASP does when it calls different pairs of them
+        equal. Salt and digest are long enough wherever `parse` accepts them.
+        """
+        return isinstance(stored, Argon2Hash) and stored.parameters.work >= self._today.work
 
     def hash(self, password: str) -> str:
         """Return a new hash, in the encoding that all Argon2 libraries read."""
-        return self._hashed(password, os.urandom(SALT_BYTES), self._today, DIGEST_BYTES).decode()
+        salt = os.urandom(SALT_BYTES)
+        return _hashed(self._hash_secret, password, salt, self._today, DIGEST_BYTES).decode()
 
-    def verify(self, password: str, stored: str) -> bool:
-        """Hash *password* with the salt and parameters of *stored*; compare in constant time."""
-        parsed = self._parse(stored)
-        if parsed is None:
-            return False
-        # Hashed anew rather than by the library's verify, which returns early, and so cheaper,
-        # where it finds fault with the encoding.
-        hashed = self._hashed(password, parsed.salt, parsed.parameters, parsed.digest_bytes)
-        return hmac.compare_digest(hashed, stored.encode())
-
-    def spend(self, *, less: str | None = None) -> None:
+    def spend(self, *, less: StoredHash | None = None) -> None:
         """Hash the empty password, in as much less memory as makes up what is missing."""
-        parsed = None if less is None else self._parse(less)
-        missing = self._today.work - (0 if parsed is None else parsed.parameters.work)
-        memory_kib = missing // self._today.passes
+        spent = less.parameters.work if isinstance(less, Argon2Hash) else 0
+        memory_kib = (self._today.work - spent) // self._today.passes
         if memory_kib < MIN_LANE_KIB * self._today.lanes:
             return  # Nothing is missing, or less than the least that Argon2 can do.
         less_memory = Argon2Parameters(memory_kib, self._today.passes, self._today.lanes)
-        self._hashed("", bytes(SALT_BYTES), less_memory, DIGEST_BYTES)
+        _hashed(self._hash_secret, "", bytes(SALT_BYTES), less_memory, DIGEST_BYTES)
 
-    def _parse(self, stored: str) -> _Stored | None:
-        """Take *stored* apart; None where it is damaged or not to be obeyed."""
+    def parse(self, stored: str) -> Argon2Hash | None:
+        """Take apart a whole Argon2id hash whose parameters are within bounds."""
         match = _WELL_FORMED.fullmatch(stored)
         if match is None:
             return None
@@ -123,7 +130,7 @@ class Argon2Hasher:
             salt, digest = _decoded(match["salt"]), _decoded(match["digest"])
         except binascii.Error:
             return None
-        return _Stored(parameters, salt, len(digest))
+        return Argon2Hash(stored, parameters, salt, len(digest), self._hash_secret)
 
     def _within_bounds(self, stored: Argon2Parameters) -> bool:
         """Whether to obey *stored*: the library would take whatever memory it asks for."""
@@ -135,22 +142,25 @@ class Argon2Hasher:
             and stored.lanes <= max(self._today.lanes, MAX_STORED_LANES)
         )
 
-    def _hashed(
-        self,
-        password: str,
-        salt: bytes,
-        cost: Argon2Parameters,
-        digest_bytes: int,
-    ) -> bytes:
-        return self._hash_secret(
-            password.encode(),
-            salt,
-            cost.passes,
-            cost.memory_kib,
-            cost.lanes,
-            digest_bytes,
-            Type.ID,
-        )
+
+def _hashed(
+    hash_secret: HashSecret,
+    password: str,
+    salt: bytes,
+    cost: Argon2Parameters,
+    digest_bytes: int,
+) -> bytes:
+    from argon2.low_level import Type  # noqa: PLC0415 - as above
+
+    return hash_secret(
+        password.encode(),
+        salt,
+        cost.passes,
+        cost.memory_kib,
+        cost.lanes,
+        digest_bytes,
+        Type.ID,
+    )
 
 
 def _decoded(unpadded: str) -> bytes:

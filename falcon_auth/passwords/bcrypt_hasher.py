@@ -6,10 +6,18 @@ import base64
 import hmac
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import bcrypt
 
+from falcon_auth.passwords.hasher import StoredHash
+
+HashPw = Callable[
+    [bytes, bytes], bytes
+]  # The library's positions: key, version with cost and salt.
+
 MAX_BCRYPT_BYTES = 72  # bcrypt reads no further, and the library refuses more.
+MIN_PRODUCTION_ROUNDS = 12  # The least that production may be configured with.
 MIN_COST = 4  # The function's own lower bound.
 # Eight times the work of the default cost of 12: enough for any hash that was made in earnest,
 # and a forged row cannot hold a worker for long.
@@ -23,6 +31,20 @@ _WELL_FORMED = re.compile(
 )
 _SALT = slice(7, 29)  # Of "$2b$12$" + 22 characters of salt + 31 of digest.
 _ANY_SALT = "." * 22
+
+
+@dataclass(frozen=True, slots=True)
+class BcryptHash:
+    """A `StoredHash` of version 2a, 2b or 2y, which are one function for what is hashed here."""
+
+    text: str = field(repr=False)
+    cost: int
+    hashpw: HashPw = field(repr=False)
+
+    def matches(self, password: str) -> bool:
+        """Hash *password* with the same salt and cost, and compare in constant time."""
+        hashed = _hashed(self.hashpw, password, self.text)
+        return hmac.compare_digest(hashed.encode(), self.text.encode())
 
 
 class BcryptHasher:
@@ -39,55 +61,47 @@ class BcryptHasher:
         self,
         rounds: int = 12,
         *,
-        hashpw: Callable[[bytes, bytes], bytes] = bcrypt.hashpw,
+        hashpw: HashPw = bcrypt.hashpw,
     ) -> None:
         self._rounds = rounds
         self._max_cost = max(rounds, MAX_STORED_COST)
         self._hashpw = hashpw
 
-    def recognises(self, stored: str) -> bool:
-        """Whether *stored* is a whole hash of version 2a, 2b or 2y, and its cost within bounds."""
-        return self._cost(stored) is not None
-
-    def is_current(self, stored: str) -> bool:
-        """Whether *stored* is of version 2b and at today's cost."""
-        return self._cost(stored) == self._rounds and stored.startswith("$2b$")
-
-    def hash(self, password: str) -> str:
-        """Return a new `$2b$` hash."""
-        return self._hashed(password, bcrypt.gensalt(self._rounds).decode())
-
-    def verify(self, password: str, stored: str) -> bool:
-        """Hash *password* with the salt and cost of *stored*, and compare in constant time."""
-        if not self.recognises(stored):
-            return False
-        return hmac.compare_digest(self._hashed(password, stored).encode(), stored.encode())
-
-    def spend(self, *, less: str | None = None) -> None:
-        """Hash the empty password, at as many lower costs as add up to what is missing."""
-        spent = None if less is None else self._cost(less)
-        if spent is None:
-            self._spend_at(self._rounds)
-            return
-        # bcrypt at cost c is 2**c steps, and 2**C - 2**c is 2**c + 2**(c + 1) + … + 2**(C - 1).
-        for cost in range(spent, self._rounds):
-            self._spend_at(cost)
-
-    def _cost(self, stored: str) -> int | None:
-        """Return the cost that *stored* asks for; None where it is not to be obeyed."""
+    def parse(self, stored: str) -> BcryptHash | None:
+        """Take apart a whole hash of version 2a, 2b or 2y whose cost is within bounds."""
         match = _WELL_FORMED.fullmatch(stored)
         if match is None:
             return None
         cost = int(match["cost"])
-        return cost if MIN_COST <= cost <= self._max_cost else None
+        if not MIN_COST <= cost <= self._max_cost:
+            return None
+        return BcryptHash(stored, cost, self._hashpw)
 
-    def _hashed(self, password: str, settings: str) -> str:
-        """Hash with the version, cost and salt that *settings* begins with."""
-        key = _bcrypt_key(password, salt=settings[_SALT])
-        return self._hashpw(key, settings.encode()).decode()
+    def suffices(self, stored: StoredHash) -> bool:
+        """Whether *stored* is a bcrypt hash, of any version, at today's cost or a higher one."""
+        return isinstance(stored, BcryptHash) and stored.cost >= self._rounds
+
+    def hash(self, password: str) -> str:
+        """Return a new `$2b$` hash."""
+        return _hashed(self._hashpw, password, bcrypt.gensalt(self._rounds).decode())
+
+    def spend(self, *, less: StoredHash | None = None) -> None:
+        """Hash the empty password, at as many lower costs as add up to what is missing."""
+        if not isinstance(less, BcryptHash):
+            self._spend_at(self._rounds)
+            return
+        # bcrypt at cost c is 2**c steps, and 2**C - 2**c is 2**c + 2**(c + 1) + … + 2**(C - 1).
+        for cost in range(less.cost, self._rounds):
+            self._spend_at(cost)
 
     def _spend_at(self, cost: int) -> None:
         self._hashpw(b"", f"$2b${cost:02}${_ANY_SALT}".encode())
+
+
+def _hashed(hashpw: HashPw, password: str, settings: str) -> str:
+    """Hash with the version, cost and salt that *settings* begins with."""
+    key = _bcrypt_key(password, salt=settings[_SALT])
+    return hashpw(key, settings.encode()).decode()
 
 
 def _bcrypt_key(password: str, *, salt: str) -> bytes:

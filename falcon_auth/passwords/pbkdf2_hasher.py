@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # The hash library's positions: digest's name, password, salt, iterations.
 Pbkdf2 = Callable[[str, bytes, bytes, int], bytes]
@@ -25,10 +25,18 @@ _WELL_FORMED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class Pbkdf2Hash:
+    """A `StoredHash` of Django's `pbkdf2_sha256`."""
+
     iterations: int
-    salt: bytes
-    digest: str
+    salt: bytes = field(repr=False)
+    digest: str = field(repr=False)  # In base64.
+    pbkdf2: Pbkdf2 = field(repr=False)
+
+    def matches(self, password: str) -> bool:
+        """Derive with the same salt and iterations, and compare in constant time."""
+        digest = self.pbkdf2("sha256", password.encode(), self.salt, self.iterations)
+        return hmac.compare_digest(base64.b64encode(digest), self.digest.encode())
 
 
 class Pbkdf2Verifier:
@@ -45,25 +53,12 @@ class Pbkdf2Verifier:
     def __init__(self, *, pbkdf2: Pbkdf2 = hashlib.pbkdf2_hmac) -> None:
         self._pbkdf2 = pbkdf2
 
-    def recognises(self, stored: str) -> bool:
-        """Whether *stored* is a whole hash of this kind, and its iterations within bounds."""
-        return _parse(stored) is not None
-
-    def verify(self, password: str, stored: str) -> bool:
-        """Derive with the salt and iterations of *stored*, and compare in constant time."""
-        parsed = _parse(stored)
-        if parsed is None:
-            return False
-        digest = self._pbkdf2("sha256", password.encode(), parsed.salt, parsed.iterations)
-        return hmac.compare_digest(base64.b64encode(digest), parsed.digest.encode())
-
-
-def _parse(stored: str) -> _Stored | None:
-    """Take *stored* apart; None where it is damaged or not to be obeyed."""
-    match = _WELL_FORMED.fullmatch(stored)
-    if match is None:
-        return None
-    iterations = int(match["iterations"])
-    if not MIN_STORED_ITERATIONS <= iterations <= MAX_STORED_ITERATIONS:
-        return None
-    return _Stored(iterations, match["salt"].encode(), match["digest"])
+    def parse(self, stored: str) -> Pbkdf2Hash | None:
+        """Take apart a whole hash of this kind whose iterations are within bounds."""
+        match = _WELL_FORMED.fullmatch(stored)
+        if match is None:
+            return None
+        iterations = int(match["iterations"])
+        if not MIN_STORED_ITERATIONS <= iterations <= MAX_STORED_ITERATIONS:
+            return None
+        return Pbkdf2Hash(iterations, match["salt"].encode(), match["digest"], self._pbkdf2)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+
+from falcon_auth.passwords.guessing import Guessing
 
 MAX_PASSWORD_LENGTH = 128
 # No address is longer (RFC 5321), nor a user name. Folding is quadratic in runs of combining
-# characters, and a body that breaks its schema comes here too, to have every breach told.
+# characters, and a body that breaks its schema comes here too, to have every violation told.
 MAX_IDENTITY_LENGTH = 254
 
 
@@ -23,7 +24,7 @@ def normalise(password: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """Length, the common-password list, and the user's own names; *complex* adds four classes.
+    """Refuses short and common passwords and the user's own names; *complex* wants four classes.
 
     The four classes are not the default because NIST is against asking for them: people meet
     them in predictable ways.
@@ -31,9 +32,10 @@ class PasswordPolicy:
 
     min_length: int = 8
     complex: bool = False
+    guessing: Guessing = field(default_factory=Guessing)
 
     def faults(self, password: str, *, email: str | None, username: str | None) -> list[str]:
-        """Say what is wrong with *password*, a sentence each; an empty list if nothing is.
+        """Return one sentence for each rule that *password* breaks; empty if it breaks none.
 
         Never raises, whatever the arguments hold, lone surrogates included; and no sentence holds
         any of them. Length is counted in code points as sent, all else after NFKC.
@@ -51,9 +53,9 @@ class PasswordPolicy:
     ) -> Iterator[str]:
         if length_sent < self.min_length:
             yield f"The password must have {self.min_length} characters or more."
+        if self.guessing.is_common(password):
+            yield "The password is among the most common ones, or follows a common pattern."
         folded = password.casefold()
-        if folded in _common_passwords():
-            yield "The password is among the most common ones."
         if folded == _folded_identity(email):
             yield "The password must not be the e-mail address."
         if folded == _folded_identity(username):
@@ -82,13 +84,3 @@ def _folded_identity(identity: str | None) -> str | None:
     if identity is None or len(identity) > MAX_IDENTITY_LENGTH:
         return None
     return normalise(identity).casefold()
-
-
-@cache
-def _common_passwords() -> frozenset[str]:
-    """Return the 30,000 most common passwords, case-folded, from the `zxcvbn` package."""
-    # Imported at the first use: it takes some 30 ms and 14 MB, which a command that asks for no
-    # password need not pay.
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - see above.
-
-    return frozenset(map(str.casefold, FREQUENCY_LISTS["passwords"]))

@@ -1,4 +1,4 @@
-"""The threads that hash: few, of low priority, and with a bounded queue before them."""
+"""The threads that hash: few, of low priority, and with a bounded queue that clients share."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from falcon_auth.errors import AbandonedError, OverloadedError
+from falcon_auth.passwords.fair_queue import FairQueue
+from falcon_auth.throttle.client_buckets import UNKNOWN_CLIENT
 
 T = TypeVar("T")
+Abandoned = Callable[[], bool]  # Whether the client has hung up meanwhile.
 
 NICENESS = 10  # Added to the process's own: request threads go first, hashing still proceeds.
 MAX_NICENESS = 19
@@ -23,8 +27,21 @@ SMOOTHING = 0.2  # The weight of the latest job in the running mean.
 MAX_RETRY_AFTER_SECONDS = 30
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Ticket:
+    """A job in the queue, and where its caller waits for the answer. It may hold a password."""
+
+    job: Callable[[], Any]
+    abandoned: Abandoned | None
+    answer: Future[Any] = field(default_factory=Future)
+
+
 class HashingPool:
-    """Runs jobs first in, first out, on *workers* threads; *queue_size* more may wait.
+    """Runs jobs on *workers* threads; *queue_size* more may wait, in a queue that clients share.
+
+    The client with the fewest jobs in the queue is next; a full queue sheds the newest job of
+    whoever has most (`FairQueue`). The pool knows nothing of accounts: who is shed depends on
+    clients alone.
 
     Safe to call from any thread. Threads start with the first jobs, not before, so a pool may be
     made ahead of a fork and used after it.
@@ -42,43 +59,48 @@ class HashingPool:
         self._workers = workers
         self._capacity = workers + queue_size
         self._clock = clock
+        # Its own queue holds turns, one for each ticket; whose turn it is shows when it comes.
         self._executor = ThreadPoolExecutor(
             workers, "hashing", initializer=_step_aside, initargs=(_usable_cores(),)
         )
-        self._changed = threading.Condition()  # Guards the two below; told when _depth falls.
-        self._depth = 0
+        self._changed = threading.Condition()  # Guards all below; notified when a job ends.
+        self._queue: FairQueue[_Ticket] = FairQueue()
+        self._running = 0
+        self._closed = False
         self._seconds_per_job = FIRST_GUESS_SECONDS
 
     @property
     def depth(self) -> int:
-        """The number of jobs waiting or running; each counts until its caller has the answer."""
+        """The number of jobs waiting or running; each counts until it is answered."""
         with self._changed:
-            return self._depth
+            return len(self._queue) + self._running
 
-    def run(self, job: Callable[[], T], *, abandoned: Callable[[], bool] | None = None) -> T:
+    def run(
+        self,
+        job: Callable[[], T],
+        *,
+        client: str = UNKNOWN_CLIENT,
+        abandoned: Abandoned | None = None,
+    ) -> T:
         """Do *job* on a worker, wait for it, and return or raise what it does.
 
-        Raises `OverloadedError`, at once and with nothing done, where the queue is full or the
-        pool is closed; and `AbandonedError` where *abandoned* is true when the job's turn comes,
-        so that the work of clients which have hung up does not hold up the others. A job that
-        calls `run` itself may wait for ever.
+        *client* is whom the place in the queue is counted for, as `client_bucket` names it.
+
+        Raises `OverloadedError`, with nothing done, where the queue is full and no other client
+        has more in it, where the job is shed later for a client that has less, and where the pool
+        is closed; and `AbandonedError` where *abandoned* is true when the job's turn comes, so
+        that the work of clients which have hung up does not hold up the others. A job that calls
+        `run` itself may wait for ever.
         """
-        with self._changed:  # Held across check, submission and count, so that none overtakes.
-            if self._depth >= self._capacity:
-                raise self._overloaded()
-            try:
-                future = self._executor.submit(self._work, job, abandoned)
-            except RuntimeError:  # Closed, or the system grants no further thread.
-                raise self._overloaded() from None
-            self._depth += 1
+        ticket = _Ticket(job, abandoned)
+        with self._changed:
+            self._make_room(client)
+            self._queue.put(client, ticket)
         try:
-            return future.result()
-        except CancelledError:
-            raise OverloadedError from None
+            result: T = ticket.answer.result()
         finally:
-            with self._changed:
-                self._depth -= 1
-                self._changed.notify_all()
+            del ticket  # Else an exception and the frames in its traceback keep each other.
+        return result
 
     def close(self, timeout: float) -> bool:
         """Accept no more; let the accepted finish; return whether all did in *timeout* seconds.
@@ -86,15 +108,56 @@ class HashingPool:
         Those that still wait then are refused with `OverloadedError`; those that run go on
         to their end. Closing again is allowed.
         """
-        self._executor.shutdown(wait=False)
         with self._changed:
-            drained = self._changed.wait_for(lambda: self._depth == 0, timeout)
+            self._closed = True
+            drained = self._changed.wait_for(lambda: self.depth == 0, timeout)
+            while self._queue:
+                self._queue.take().answer.set_exception(OverloadedError())
         self._executor.shutdown(wait=False, cancel_futures=True)
         return drained
 
-    def _work(self, job: Callable[[], T], abandoned: Callable[[], bool] | None) -> T:
-        if abandoned is not None and abandoned():
-            raise AbandonedError
+    def _make_room(self, client: str) -> None:
+        """Find a turn for a job of *client*, or raise; the caller holds the lock."""
+        if self._closed:
+            raise self._overloaded()
+        if self.depth < self._capacity:
+            try:
+                self._executor.submit(self._take_turn)
+            except RuntimeError:  # The system grants no further thread, or Python is ending.
+                raise self._overloaded() from None
+            return
+        shed = self._queue.shed(client)
+        if shed is None:
+            raise self._overloaded()
+        shed.answer.set_exception(self._overloaded())  # Its turn is the newcomer's now.
+
+    def _take_turn(self) -> None:
+        with self._changed:
+            if not self._queue:  # The executor kept the turn of a job that it refused.
+                return
+            ticket = self._queue.take()
+            self._running += 1
+        result, error = self._attempt(ticket.job, ticket.abandoned)
+        with self._changed:
+            self._running -= 1
+            if error is None:
+                ticket.answer.set_result(result)
+            else:
+                ticket.answer.set_exception(error)
+            self._changed.notify_all()
+
+    def _attempt(
+        self, job: Callable[[], T], abandoned: Abandoned | None
+    ) -> tuple[T | None, BaseException | None]:
+        """Do the job; return its result, or what it raised, which is its caller's to handle."""
+        try:
+            if abandoned is not None and abandoned():
+                return None, AbandonedError()
+            return self._timed(job), None
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: the worker lives on.
+            return None, error
+
+    def _timed(self, job: Callable[[], T]) -> T:
         started = self._clock()
         try:
             return job()
@@ -105,7 +168,7 @@ class HashingPool:
 
     def _overloaded(self) -> OverloadedError:
         """Build the refusal; the caller holds the lock. It names when the queue will be empty."""
-        seconds = math.ceil(self._depth * self._seconds_per_job / self._workers)
+        seconds = math.ceil(self.depth * self._seconds_per_job / self._workers)
         return OverloadedError(retry_after=min(max(1, seconds), MAX_RETRY_AFTER_SECONDS))
 
 

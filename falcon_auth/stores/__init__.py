@@ -1,1 +1,1 @@
-"""Where users, sessions and counters are kept."""
+"""Implementations of the store and of the counters."""

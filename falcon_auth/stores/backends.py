@@ -1,22 +1,21 @@
-"""Which store, and which counters of attempts, the settings ask for."""
+"""Opens the store and the counters that the options name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from pydantic import SecretStr
 
-from falcon_auth.accounts import UserStore
+from falcon_auth.errors import ConfigurationError, DatabaseAwayError
 from falcon_auth.housekeeping import Chore
-from falcon_auth.sessions import SessionStore
-from falcon_auth.settings import ConfigurationError, Settings
-from falcon_auth.stores.counters import MemoryCounters
-from falcon_auth.stores.memory import MemoryStore
-from falcon_auth.stores.snapshot import Snapshot, SnapshotError
-from falcon_auth.throttle import Counters
+from falcon_auth.store import Store
+from falcon_auth.stores.memory.counters import MemoryCounters
+from falcon_auth.stores.memory.snapshot import Snapshot, SnapshotError
+from falcon_auth.stores.memory.store import MemoryStore
+from falcon_auth.throttle.counters import Counters
 
 if TYPE_CHECKING:
     from falcon_auth.stores.breaker import Breaker
@@ -30,17 +29,24 @@ Clock = Callable[[], float]
 Check = Callable[[], dict[str, Any]]  # Returns a mapping with `status`, and what else is to say.
 
 
-class Store(UserStore, SessionStore, Protocol):
-    """Where users and sessions live."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendOptions:
+    """Where users and counters are to be kept. Its repr shows no URL: one may hold a password."""
+
+    database_url: str | None = field(default=None, repr=False)  # None: in memory.
+    database_pool_size: int = 20
+    redis_url: str | None = field(default=None, repr=False)
+    snapshot_file: Path | None = None
+    breaker_threshold: int = 5  # Outages in a row.
+    breaker_timeout: int = 30  # Seconds.
 
 
 @dataclass
 class Backend:
-    """What outlives requests: the store, the counters of attempts, and how they are kept up."""
+    """The store, the counters, their breakers, and the chores and closers they need."""
 
     store: Store
     counters: Counters
-    session_count: Callable[[], float]  # Quick, perhaps of a moment ago.
     snapshot: Snapshot | None = None
     breakers: list[Breaker] = field(default_factory=list)
     checks: dict[str, Check] = field(default_factory=dict)
@@ -48,47 +54,53 @@ class Backend:
     closers: list[Callable[[], object]] = field(default_factory=list)
 
 
-def build_backend(settings: Settings, clock: Clock, in_memory: MemoryStore) -> Backend:
-    """Open the store and the counters; *in_memory* is the store where no database is named.
+def build_backend(options: BackendOptions, clock: Clock, in_memory: MemoryStore) -> Backend:
+    """Open the store and the counters; *in_memory* is the store if no database is configured.
 
     Raises `ConfigurationError` where they cannot be used.
     """
-    if settings.database_url is None:
-        backend = _memory_backend(settings, clock, in_memory)
+    if options.database_url is None:
+        backend = _memory_backend(options, clock, in_memory)
     else:
-        backend = _sql_backend(settings, settings.database_url, clock)
-    if settings.redis_url is not None:
-        _count_in_redis(backend, settings, settings.redis_url, clock)
+        backend = _sql_backend(options, options.database_url, clock)
+    if options.redis_url is not None:
+        _count_in_redis(backend, options, options.redis_url, clock)
     return backend
 
 
-def _memory_backend(settings: Settings, clock: Clock, store: MemoryStore) -> Backend:
-    backend = Backend(store, MemoryCounters(clock=clock), lambda: store.session_count)
+def _memory_backend(options: BackendOptions, clock: Clock, store: MemoryStore) -> Backend:
+    backend = Backend(store, MemoryCounters(clock=clock))
     limits = MEMORY_LIMITS
-    snapshot = _load_snapshot(settings, store)
+    snapshot = _load_snapshot(options, store)
     if snapshot is not None:
         limits = SNAPSHOT_LIMITS
         backend.snapshot = snapshot
-        backend.chores.append(lambda: snapshot.write() and False)
+        backend.chores.append(snapshot.write_once)
         backend.closers.append(lambda: _close_snapshot(snapshot))
     backend.checks["store"] = lambda: {"status": "ok", "kind": "memory", "limits": limits}
     return backend
 
 
-def _sql_backend(settings: Settings, url: SecretStr, clock: Clock) -> Backend:
+def _sql_backend(options: BackendOptions, url: str, clock: Clock) -> Backend:
     # Imported here: loading SQLAlchemy would double the time that a start in memory takes.
-    from falcon_auth.stores.database import DatabaseUrlError  # noqa: PLC0415
-    from falcon_auth.stores.opening import DatabaseUnfitError, open_database  # noqa: PLC0415
-    from falcon_auth.stores.sql import SqlStore  # noqa: PLC0415
-    from falcon_auth.stores.sql_counters import SqlCounters  # noqa: PLC0415
+    from falcon_auth.stores.sql.counters import SqlCounters  # noqa: PLC0415
+    from falcon_auth.stores.sql.database import DatabaseUrlError  # noqa: PLC0415
+    from falcon_auth.stores.sql.opening import (  # noqa: PLC0415
+        DatabaseSilentError,
+        DatabaseUnfitError,
+        open_database,
+    )
+    from falcon_auth.stores.sql.store import SqlStore  # noqa: PLC0415
 
     try:
         database = open_database(
-            url.get_secret_value(),
-            pool_size=settings.database_max_pool_size,
-            threshold=settings.circuit_breaker_threshold,
-            timeout=settings.circuit_breaker_timeout,
+            url,
+            pool_size=options.database_pool_size,
+            threshold=options.breaker_threshold,
+            timeout=options.breaker_timeout,
         )
+    except DatabaseSilentError as error:
+        raise DatabaseAwayError(f"DATABASE_URL: {error}") from None
     except (DatabaseUrlError, DatabaseUnfitError) as error:
         raise ConfigurationError(f"DATABASE_URL: {error}") from None
     store = SqlStore(database)
@@ -96,15 +108,14 @@ def _sql_backend(settings: Settings, url: SecretStr, clock: Clock) -> Backend:
     return Backend(
         store,
         counters,
-        lambda: store.session_count,
         breakers=[database.breaker],
         checks={"store": database.describe},
-        chores=[counters.sweep, store.count_sessions],
+        chores=[counters.sweep, store.sessions.recount],
         closers=[database.close],
     )
 
 
-def _count_in_redis(backend: Backend, settings: Settings, url: SecretStr, clock: Clock) -> None:
+def _count_in_redis(backend: Backend, options: BackendOptions, url: str, clock: Clock) -> None:
     from falcon_auth.stores.breaker import Breaker  # noqa: PLC0415 - only where it is used
     from falcon_auth.stores.redis_counters import (  # noqa: PLC0415
         FallbackCounters,
@@ -112,14 +123,10 @@ def _count_in_redis(backend: Backend, settings: Settings, url: SecretStr, clock:
     )
 
     try:
-        shared = RedisCounters(url.get_secret_value(), clock=clock)
+        shared = RedisCounters(url, clock=clock)
     except ValueError:
-        raise ConfigurationError("REDIS_URL: is no Redis URL") from None
-    breaker = Breaker(
-        "redis",
-        threshold=settings.circuit_breaker_threshold,
-        timeout=settings.circuit_breaker_timeout,
-    )
+        raise ConfigurationError("REDIS_URL: is not a Redis URL") from None
+    breaker = Breaker("redis", threshold=options.breaker_threshold, timeout=options.breaker_timeout)
     counters = FallbackCounters(shared, breaker, MemoryCounters(clock=clock))
     backend.counters = counters
     backend.breakers.append(breaker)
@@ -127,10 +134,10 @@ def _count_in_redis(backend: Backend, settings: Settings, url: SecretStr, clock:
     backend.closers.append(counters.close)
 
 
-def _load_snapshot(settings: Settings, store: MemoryStore) -> Snapshot | None:
-    if settings.snapshot_file is None:
+def _load_snapshot(options: BackendOptions, store: MemoryStore) -> Snapshot | None:
+    if options.snapshot_file is None:
         return None
-    snapshot = Snapshot(settings.snapshot_file, store)
+    snapshot = Snapshot(options.snapshot_file, store)
     try:
         snapshot.load()
     except SnapshotError as error:

@@ -1,75 +1,143 @@
-"""The circuit breaker around what can fail away from this process."""
+"""The circuit breaker, which stops calling a backend that is away."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
+from typing import Literal
 
 import structlog
-from circuitbreaker import STATE_CLOSED, CircuitBreaker
 
-from falcon_auth.errors import StoreUnavailableError
+State = Literal["closed", "open", "half_open"]
 
 log = structlog.get_logger("falcon_auth.breaker")
 
 
-class OutageError(Exception):
-    """What the breaker guards cannot be reached. Any other exception is no failure of it.
+class UnavailableError(Exception):
+    """The protected backend cannot be used now; `retry_after` is in whole seconds."""
+
+    retry_after = 1
+
+
+class OutageError(UnavailableError):
+    """The call failed because what it called is away.
 
     The message goes into the log: it holds no value of a query.
     """
 
 
-class Breaker:
-    """Opens after *threshold* outages in a row; lets one call through after *timeout* seconds.
+class NotReachedError(UnavailableError):
+    """The call ended before it reached the backend, so it says nothing about the backend."""
 
-    Safe to call from any thread; guarded calls run side by side. The counting is the
-    `circuitbreaker` library's; that one call alone is let through is added here.
+
+class CircuitOpenError(UnavailableError):
+    """The circuit is open: the call was not made."""
+
+    def __init__(self, *, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+@dataclass(slots=True, eq=False)
+class _Period:
+    """The time between two changes of state. Calls remember the one in which they began."""
+
+    state: State
+    failures: int = 0  # In a row.
+    ends_at: float = math.inf  # When an open circuit lets one call through.
+
+
+class Breaker:
+    """Opens after *threshold* outages in a row; after *timeout* seconds one call tries again.
+
+    An outcome counts only in the period in which its call began. So the calls that were under
+    way when the circuit opened change nothing when they end, and only the trial call closes it.
+    Safe to call from any thread; calls run side by side. *clock* returns seconds.
     """
 
-    def __init__(self, name: str, *, threshold: int, timeout: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        threshold: int,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = name
-        self._circuit = CircuitBreaker(failure_threshold=threshold, recovery_timeout=timeout)
-        self._trial = Lock()  # Held by the one call that is let through.
+        self._threshold = threshold
+        self._timeout = timeout
+        self._clock = clock
+        self._changing = Lock()  # Held while the period, or its count, changes.
+        self._period = _Period("closed")
 
     @property
-    def state(self) -> str:
-        """Return `closed`, `open` or `half_open`."""
-        return str(self._circuit.state)
+    def state(self) -> State:
+        """Return `half_open` from the end of the time-out until the trial call has ended."""
+        period = self._period
+        return "half_open" if self._clock() >= period.ends_at else period.state
 
     @contextmanager
-    def guard(self) -> Iterator[None]:
-        """Watch over a call.
+    def attempt(self) -> Iterator[None]:
+        """Count the outcome of the call in the block; every exception propagates.
 
-        Raises `StoreUnavailableError`, without making the call, where the circuit is open,
-        and in place of an `OutageError` of the call.
+        `OutageError` is a failure, `NotReachedError` is neither failure nor success, and the end
+        of the block or any other exception is a success: there was an answer. Raises
+        `CircuitOpenError`, without entering the block, while the circuit is open.
         """
-        closed = self.state == STATE_CLOSED
-        if not closed and (self._circuit.opened or not self._trial.acquire(blocking=False)):
-            raise StoreUnavailableError(retry_after=self._circuit.open_remaining)
+        began = self._admit()
         try:
             yield
-        except OutageError as error:
-            self._count(error)
-            raise StoreUnavailableError from None
+        except OutageError as outage:
+            self._count_failure(began)
+            log.error("outage", of=self.name, reason=str(outage), breaker=self.state)  # noqa: TRY400 - the traceback may hold a query's values
+            raise
+        except NotReachedError:
+            self._give_up_trial(began)
+            raise
         except BaseException:
-            self._succeed()
+            self._count_success(began)
             raise
         else:
-            self._succeed()
-        finally:
-            if not closed:
-                self._trial.release()
+            self._count_success(began)
 
-    def _count(self, outage: OutageError) -> None:
-        # The library keeps the last failure: not ours, whose traceback holds a query's values.
-        kept = OutageError(*outage.args)
-        self._circuit.__exit__(OutageError, kept, None)
-        log.error("outage", of=self.name, reason=str(outage), breaker=self.state)
+    def _admit(self) -> _Period:
+        """Return the period in which a call begins. Raises `CircuitOpenError`."""
+        period = self._period
+        if period.state == "closed":
+            return period
+        with self._changing:
+            now = self._clock()
+            if self._period.state == "open" and now >= self._period.ends_at:
+                self._period = _Period("half_open")
+                return self._period
+            left = self._period.ends_at - now
+        raise CircuitOpenError(retry_after=math.ceil(left) if 1 < left < math.inf else 1)
 
-    def _succeed(self) -> None:
-        if self._circuit.failure_count:
-            if not self._circuit.closed:
-                log.warning("outage_over", of=self.name)
-            self._circuit.reset()
+    def _count_failure(self, began: _Period) -> None:
+        with self._changing:
+            if self._period is not began:
+                return
+            began.failures += 1
+            if began.state == "half_open" or began.failures >= self._threshold:
+                self._period = _Period("open", ends_at=self._clock() + self._timeout)
+
+    def _count_success(self, began: _Period) -> None:
+        if began.state == "closed" and not began.failures:
+            return  # The usual path takes no lock.
+        with self._changing:
+            began.failures = 0
+            closes = self._period is began and began.state == "half_open"
+            if closes:
+                self._period = _Period("closed")
+        if closes:
+            log.warning("outage_over", of=self.name)
+
+    def _give_up_trial(self, began: _Period) -> None:
+        """Let the next call be the trial."""
+        with self._changing:
+            if self._period is began and began.state == "half_open":
+                self._period = _Period("open", ends_at=self._clock())

@@ -1,10 +1,10 @@
-"""Counters of attempts in Redis; in this process for as long as Redis is away."""
+"""Counters in Redis, with a fallback to this process's memory while Redis is away."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,10 +12,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from falcon_auth.errors import StoreUnavailableError
-from falcon_auth.stores.breaker import Breaker, OutageError
-from falcon_auth.stores.counters import MemoryCounters
-from falcon_auth.throttle import Counters, Window
+from falcon_auth.stores.breaker import Breaker, OutageError, UnavailableError
+from falcon_auth.stores.memory.counters import MemoryCounters
+from falcon_auth.throttle.counters import Window
 
 REDIS_SECONDS = 0.25  # For connecting, and for an answer.
 # A thread that waited in vain does not ask again for so long: a request, which counts before
@@ -27,15 +26,28 @@ MS = 1000.0
 Answer = TypeVar("Answer")
 
 
-class RedisCounters(Counters):
-    """Counts in Redis, by the clock of Redis; every method is one round trip.
+# Looks at the counters KEYS, and forgets the one that ARGV names last unless one has reached the
+# amount that ARGV has in its place. Redis runs nothing else meanwhile.
+CLEAR_UNLESS_REACHED = """
+local standing, reached = {}, false
+for place, key in ipairs(KEYS) do
+    local hits = tonumber(redis.call('GET', key) or 0)
+    standing[place] = {hits, redis.call('PTTL', key)}
+    reached = reached or hits >= tonumber(ARGV[place])
+end
+if not reached then redis.call('DEL', KEYS[tonumber(ARGV[#ARGV])]) end
+return standing
+"""
+
+
+class RedisCounters:
+    """Implements `Counters` in Redis, by the clock of Redis; every method is one round trip.
 
     Raises `OutageError` where Redis does not answer, after 0.25 s at most.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float], prefix: str = PREFIX) -> None:
-        """Connect to nothing yet. Raises `ValueError` for what is no Redis URL."""
-        super().__init__()
+        """Prepare the client without connecting. Raises `ValueError` for a bad URL."""
         self._clock = clock
         self._prefix = prefix
         self._client = redis.Redis.from_url(
@@ -46,41 +58,48 @@ class RedisCounters(Counters):
         )
 
     def read(self, keys: Sequence[str]) -> list[Window]:
-        """See `Counters`."""
-        answers = self._run([("GET", key) for key in keys] + [("PTTL", key) for key in keys])
+        """Implement `Counters.read`."""
+        answers = self._execute([("GET", key) for key in keys] + [("PTTL", key) for key in keys])
         return self._windows(answers[: len(keys)], answers[len(keys) :])
 
-    def count(self, keys: Sequence[str], seconds: int, *, amount: int = 1) -> list[Window]:
-        """See `Counters`."""
+    def count(self, keys: Sequence[str], seconds: int) -> list[Window]:
+        """Implement `Counters.count`."""
         starts = [("SET", key, 0, "EX", seconds, "NX") for key in keys]
-        hits = [("INCRBY", key, amount) for key in keys]
-        answers = self._run([*starts, *hits, *[("PTTL", key) for key in keys]])
+        hits = [("INCR", key) for key in keys]
+        answers = self._execute([*starts, *hits, *[("PTTL", key) for key in keys]])
         return self._windows(answers[len(keys) : 2 * len(keys)], answers[2 * len(keys) :])
 
-    def check(self) -> bool:
-        """Return True if Redis answers."""
+    def clear_unless_reached(self, key: str, amounts: Mapping[str, int]) -> list[Window]:
+        """Implement `Counters.clear_unless_reached` with one script."""
+        keys = list(amounts)
+        values = [*amounts.values(), keys.index(key) + 1]
+        names = [self._name(each) for each in keys]
         with _outages():
-            return bool(self._client.ping())
+            script = self._client.eval(CLEAR_UNLESS_REACHED, len(names), *names, *values)
+        standing: Any = script
+        return self._windows([hits for hits, _ in standing], [left for _, left in standing])
 
-    def reset(self) -> int | None:
-        """Forget every counter of this service; return how many there were. Not one round trip."""
+    def restart(self, key: str, seconds: int) -> None:
+        """Implement `Counters.restart`."""
+        self._execute([("SET", key, 1, "EX", seconds)])
+
+    def ping(self) -> None:
+        """Make a round trip."""
         with _outages():
-            keys = list(self._client.scan_iter(f"{self._prefix}:*"))
-            return int(self._client.delete(*keys)) if keys else 0
-
-    def clear(self, key: str) -> None:
-        """Forget one counter."""
-        self._run([("DEL", key)])
+            self._client.ping()
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _run(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def _name(self, key: str) -> str:
+        return f"{self._prefix}:{key}"
+
+    def _execute(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Run commands, whose second part is a key, as one transaction."""
         with _outages(), self._client.pipeline(transaction=True) as pipeline:
             for name, key, *more in commands:
-                pipeline.execute_command(name, f"{self._prefix}:{key}", *more)  # type: ignore[no-untyped-call] # redis-py's gap
+                pipeline.execute_command(name, self._name(key), *more)  # type: ignore[no-untyped-call] # redis-py's gap
             return pipeline.execute()
 
     def _windows(self, hits: Sequence[Any], left_ms: Sequence[Any]) -> list[Window]:
@@ -91,50 +110,52 @@ class RedisCounters(Counters):
         ]
 
 
-class FallbackCounters(Counters):
-    """Asks Redis, and counts on in this process where it is away.
+class FallbackCounters:
+    """Implements `Counters` in Redis, and in this process while Redis is away.
 
     What is counted in Redis is counted here too, so that an outage starts from what this
     process has seen, not from nothing.
     """
 
     def __init__(self, shared: RedisCounters, breaker: Breaker, own: MemoryCounters) -> None:
-        super().__init__()
         self._shared = shared
         self._own = own
         self._breaker = breaker
         self._paused = threading.local()
 
     def read(self, keys: Sequence[str]) -> list[Window]:
-        """See `Counters`."""
-        return self._ask(lambda: self._shared.read(keys), lambda: self._own.read(keys))
+        """Implement `Counters.read`."""
+        return self._ask_redis(lambda: self._shared.read(keys), lambda: self._own.read(keys))
 
-    def count(self, keys: Sequence[str], seconds: int, *, amount: int = 1) -> list[Window]:
-        """See `Counters`."""
-        here = self._own.count(keys, seconds, amount=amount)
-        return self._ask(lambda: self._shared.count(keys, seconds, amount=amount), lambda: here)
+    def count(self, keys: Sequence[str], seconds: int) -> list[Window]:
+        """Implement `Counters.count`."""
+        here = self._own.count(keys, seconds)
+        return self._ask_redis(lambda: self._shared.count(keys, seconds), lambda: here)
 
-    def check(self) -> bool:
-        """Return whether the counters are shared at the moment."""
+    def clear_unless_reached(self, key: str, amounts: Mapping[str, int]) -> list[Window]:
+        """Implement `Counters.clear_unless_reached`."""
+        here = self._own.clear_unless_reached(key, amounts)
+        return self._ask_redis(
+            lambda: self._shared.clear_unless_reached(key, amounts), lambda: here
+        )
+
+    def restart(self, key: str, seconds: int) -> None:
+        """Implement `Counters.restart`."""
+        self._own.restart(key, seconds)
+        self._ask_redis(lambda: self._shared.restart(key, seconds), lambda: None)
+
+    def are_shared(self) -> bool:
+        """Return whether Redis answers, so that the counters are those of every process."""
         try:
-            with self._breaker.guard():
-                return self._shared.check()
-        except StoreUnavailableError:
+            with self._breaker.attempt():
+                self._shared.ping()
+        except UnavailableError:
             return False
-
-    def reset(self) -> int | None:
-        """Forget every counter."""
-        here = self._own.reset()
-        return self._ask(self._shared.reset, lambda: here)
-
-    def clear(self, key: str) -> None:
-        """Forget one counter."""
-        self._own.clear(key)
-        self._ask(lambda: self._shared.clear(key), lambda: None)
+        return True
 
     def describe(self) -> dict[str, Any]:
-        """Say, for readiness, where is counted. Redis being away is no reason to take us out."""
-        shared = self.check()
+        """Say, for readiness, where attempts are counted; `ok` also without Redis."""
+        shared = self.are_shared()
         return {
             "status": "ok",
             "kind": "redis" if shared else "memory",
@@ -146,20 +167,20 @@ class FallbackCounters(Counters):
         """Close the connections."""
         self._shared.close()
 
-    def _ask(self, shared: Callable[[], Answer], own: Callable[[], Answer]) -> Answer:
+    def _ask_redis(self, ask: Callable[[], Answer], answer_here: Callable[[], Answer]) -> Answer:
         if getattr(self._paused, "until", 0.0) > time.monotonic():
-            return own()
+            return answer_here()
         try:
-            with self._breaker.guard():
-                return shared()
-        except StoreUnavailableError:
+            with self._breaker.attempt():
+                return ask()
+        except UnavailableError:
             self._paused.until = time.monotonic() + PAUSE_SECONDS
-            return own()
+            return answer_here()
 
 
 @contextmanager
 def _outages() -> Iterator[None]:
-    """Turn whatever Redis has to complain of into an outage: it cannot be used."""
+    """Turn every error of the Redis client into an `OutageError`."""
     try:
         yield
     except redis.RedisError as error:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from falcon_auth.testing.checks import ResponseCheck
     from falcon_auth.testing.forge import Forge
+    from falcon_auth.testing.response_check import ResponseCheck
     from falcon_auth.testing.service import AuthClient, Clock, LoggedIn, TestService
 
 
 @pytest.fixture
 def auth_settings() -> Mapping[str, Any]:
-    """Return what differs from the kit's settings; override it where a test needs some."""
+    """Return settings that differ from the kit's; override it to change some."""
     return {}
 
 
 @pytest.fixture
 def auth_clock() -> Clock:
-    """Return the service's clock, which moves only when told: `auth_clock.advance(minutes=16)`."""
+    """Return the service's clock, which starts now and moves only when told to.
+
+    `auth_clock.advance(minutes=16)`; a verifier elsewhere, by the machine's clock, takes the
+    tokens of a test as well.
+    """
     from falcon_auth.testing.service import Clock  # noqa: PLC0415 - loaded only when asked for
 
-    return Clock()
+    return Clock(float(int(time.time())))
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def auth_service(auth_settings: Mapping[str, Any], auth_clock: Clock) -> Iterato
 
 @pytest.fixture
 def auth_client(auth_service: TestService) -> AuthClient:
-    """Return a client without a network; every answer is held against the contract."""
+    """Return a client that needs no network; every response is validated."""
     return auth_service.client
 
 
@@ -62,6 +67,6 @@ def auth_forge(auth_service: TestService) -> Forge:
 @pytest.fixture
 def auth_contract() -> ResponseCheck:
     """Return the response check: a response hook for a client of one's own."""
-    from falcon_auth.testing.checks import ResponseCheck  # noqa: PLC0415 - loaded when asked for
+    from falcon_auth.testing.response_check import ResponseCheck  # noqa: PLC0415 - loaded when asked for
 
     return ResponseCheck()

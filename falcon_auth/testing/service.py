@@ -1,4 +1,4 @@
-"""A whole service for one test: in this process, on the cheapest hash, by a clock that is told."""
+"""A complete service for one test: in this process, with the cheapest hash and a manual clock."""
 
 from __future__ import annotations
 
@@ -7,40 +7,52 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import cached_property
+from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from falcon import testing
 
 from falcon_auth.api.app import AuthApp
-from falcon_auth.api.contract import Answer, check
-from falcon_auth.serving import Server
+from falcon_auth.api.response_contract import Answer, check
+from falcon_auth.factors.setup import relying_party
+from falcon_auth.keys import ASYMMETRIC
+from falcon_auth.keys.pem import make_pem, write_secret
+from falcon_auth.server import Server
+from falcon_auth.service import FalconAuth, create_app
 from falcon_auth.settings import Settings
-from falcon_auth.stores.memory import MemoryStore
-from falcon_auth.testing.checks import path_of
-from falcon_auth.wiring import FalconAuth, create_app
+from falcon_auth.stores.memory.store import MemoryStore
+from falcon_auth.testing.authenticator import Authenticator
+from falcon_auth.testing.factors import App
+from falcon_auth.testing.response_check import path_of
+
+if TYPE_CHECKING:
+    from falcon_auth.testing.mails import Mailbox
 
 START = 1_800_000_000.0  # Where the clock stands, in epoch seconds, until it is moved.
 CHEAPEST_BCRYPT = 4
-SECRET_BYTES = 48  # 64 characters: as long as the largest digest that the forge signs with.
-URL_THREADS = 4  # Of the server behind `url`: a test has no crowd.
+SECRET_BYTES = 48  # 64 characters: as long as the largest digest, that of HS512.
+URL_THREADS = 4  # Of the server behind `url`: a test has few clients.
 PASSWORD = "correct horse battery"  # noqa: S105 - made up
 
 
 @dataclass
 class Clock:
-    """A clock that only moves when told. It shows epoch seconds."""
+    """A clock that only moves by `advance`. It returns epoch seconds."""
 
     now: float = START
 
     def __call__(self) -> float:
-        """Return the time."""
+        """Return the current time in epoch seconds."""
         return self.now
 
     def advance(self, **parts: float) -> None:
-        """Move on by `days`, `hours`, `minutes`, `seconds`, as `timedelta` takes them."""
+        """Advance by `days`, `hours`, `minutes`, `seconds`, as in `timedelta`."""
         self.now += timedelta(**parts).total_seconds()
 
 
@@ -61,7 +73,7 @@ class LoggedIn:
 
 
 class AuthClient(testing.TestClient):
-    """Falcon's test client, every answer held against the contract.
+    """Falcon's test client; every response is validated against the contract.
 
     Routes that were added to the application are not the contract's, and pass.
     """
@@ -77,39 +89,59 @@ class AuthClient(testing.TestClient):
         return result
 
     def send(self, *args: Any, **kwargs: Any) -> testing.Result:
-        """Send one request, and return what came back unchecked."""
+        """Send one request, and return the response without validating it."""
         return super().simulate_request(*args, **kwargs)
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:
     """Return settings of a test: *values*, else the cheapest, else the defaults.
 
-    Nothing is taken from the environment, which may be that of a real service.
+    Nothing is taken from the environment, which may be that of a real service. Raises `ValueError`
+    for a name that is not a setting's: the test would run without what it asks for.
     """
+    for name in values:
+        if name not in Settings.model_fields:
+            nearest = get_close_matches(name, Settings.model_fields, n=1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            message = f"{name!r} is not a setting{hint}"
+            raise ValueError(message)
     defaults = {name: each.default for name, each in Settings.model_fields.items()}
     kit = {"environment": "testing", "bcrypt_rounds": CHEAPEST_BCRYPT, "hash_workers": 1}
     return Settings(_env_file=None, **(defaults | kit | dict(values)))
 
 
 class TestService:
-    """A service in memory. Use it in a `with` statement, or call `close`."""
+    """A service in memory. Use it in a `with` statement, or call `close`.
+
+    Where the settings name an asymmetric `jwt_algorithm` and no key, it makes one; where they
+    name `mail_from` or `email_verification` and no server, `mailbox` gets the mails.
+    """
 
     __test__ = False  # Not a test, whatever its name begins with.
 
     def __init__(self, settings: Mapping[str, Any], clock: Clock) -> None:
         self.clock = clock
+        self._port = int(settings.get("port", 0))  # Of `url`; 0 is any that is free.
         self.secret = secrets.token_urlsafe(SECRET_BYTES)
+        self._open = ExitStack()
+        self._mail_folder = Path(self._open.enter_context(TemporaryDirectory()))
         self.app: FalconAuth = create_app(
-            settings_of({"jwt_secret_key": self.secret, **settings}),
+            settings_of(
+                {
+                    "jwt_secret_key": self.secret,
+                    **self._key_of(settings),
+                    **self._mail_of(settings),
+                    **settings,
+                }
+            ),
             clock=clock,
             store=MemoryStore(),
         )
         self.client = AuthClient(self.app)
-        self._open = ExitStack()
         self._open.callback(self.app.service.close)
 
     def __enter__(self) -> Self:
-        """Give itself."""
+        """Return the service itself."""
         return self
 
     def __exit__(
@@ -118,7 +150,7 @@ class TestService:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """Close."""
+        """Close the service."""
         self.close()
 
     def close(self) -> None:
@@ -126,14 +158,38 @@ class TestService:
         self._open.close()
 
     @cached_property
+    def mailbox(self) -> Mailbox:
+        """The mails that the service has sent; `read`, `only` or `recipients` them."""
+        from falcon_auth.testing.mails import Mailbox  # noqa: PLC0415 - only where there are any
+
+        return Mailbox(self.app.service, self._mail_folder)
+
+    @cached_property
     def url(self) -> str:
         """The service's address on a real port of 127.0.0.1; served from the first use on."""
-        server = Server(self.app, host="127.0.0.1", port=0, threads=URL_THREADS)
+        server = Server(self.app, host="127.0.0.1", port=self._port, threads=URL_THREADS)
         thread = Thread(target=server.run, name="falcon-auth-kit")
         thread.start()
         self._open.callback(thread.join)
         self._open.callback(server.stop)
         return f"http://127.0.0.1:{server.port}"
+
+    def _mail_of(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the settings of a folder for mails, where any are asked for and go nowhere."""
+        asks = settings.keys() & {"mail_from", "email_verification"}
+        if not asks or "mail_url" in settings:
+            return {}
+        return {"mail_url": f"file://{self._mail_folder}", "mail_from": "auth@example.com"}
+
+    def _key_of(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the setting of a fresh key, where the algorithm needs one and none is named."""
+        algorithm = settings.get("jwt_algorithm")
+        named = {"jwt_private_key_file", "jwt_key_directory"} & settings.keys()
+        if algorithm not in ASYMMETRIC or named:
+            return {}
+        file = Path(self._open.enter_context(TemporaryDirectory())) / "signing.pem"
+        write_secret(file, make_pem(algorithm))
+        return {"jwt_private_key_file": file}
 
     def new_user(self, email: str, password: str = PASSWORD) -> LoggedIn:
         """Register a user, which also logs it in."""
@@ -146,6 +202,34 @@ class TestService:
             access_token=answer["access_token"],
             refresh_token=answer["refresh_token"],
         )
+
+    def add_app(self, user: LoggedIn) -> App:
+        """Give the user an authenticator app, which is confirmed, with the code of now spent."""
+        path = "/api/v1/auth/factors/totp"
+        made = self._as(user, path, {"name": "App"})
+        app = App(made["id"], made["secret"], self.clock)
+        confirmed = self._as(user, f"{path}/{app.id}/confirm", {"code": app.code()})
+        app.recovery_codes = confirmed.get("recovery_codes", [])
+        return app
+
+    def add_passkey(
+        self, user: LoggedIn, authenticator: Authenticator | None = None
+    ) -> Authenticator:
+        """Give the user a passkey; return the *authenticator* that has it, by default a new one."""
+        authenticator = authenticator or Authenticator(
+            origin=relying_party(self.app.service.settings).origins[0],
+            rp_id=relying_party(self.app.service.settings).id,
+        )
+        path = "/api/v1/auth/factors/passkeys"
+        credential = authenticator.create(self._as(user, f"{path}/options", None))
+        self._as(user, path, {"name": "Passkey", "credential": credential})
+        return authenticator
+
+    def _as(self, user: LoggedIn, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+        answer = self.client.simulate_post(path, headers=user.headers, json=body)
+        assert answer.status_code < HTTPStatus.BAD_REQUEST, answer.json["code"]  # noqa: S101 - a test's
+        members: dict[str, Any] = answer.json
+        return members
 
     def log_out(self, user: LoggedIn) -> None:
         """End the user's session: its tokens are refused from now on."""

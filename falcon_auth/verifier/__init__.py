@@ -1,4 +1,4 @@
-"""For other Falcon services: the same deny-by-default guard, with keys from a Falcon Auth service.
+"""For other Falcon services: the same deny-by-default guard, with the keys of Falcon Auth.
 
     app = GuardedApp(Verifier.from_jwks("https://auth.example.com/.well-known/jwks.json",
                                         issuer="https://auth.example.com", audience="orders"))
@@ -9,9 +9,9 @@ know until the token expires (ask `/api/v1/auth/introspect` where that matters).
 password hashing and no settings are imported here.
 """
 
-from falcon_auth.api.guard import public
-from falcon_auth.tokens import Claims
+from falcon_auth.api.guard import public, requires
+from falcon_auth.sessions.tokens import Claims
 from falcon_auth.verifier.app import GuardedApp
 from falcon_auth.verifier.tokens import Verifier
 
-__all__ = ["Claims", "GuardedApp", "Verifier", "public"]
+__all__ = ["Claims", "GuardedApp", "Verifier", "public", "requires"]

@@ -1,25 +1,29 @@
-"""A Falcon application whose every route asks for a token, with the errors of Falcon Auth."""
+"""A Falcon application that requires a token on every route, with the errors of Falcon Auth."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
-from falcon_auth.api.addresses import Network, ProxyTrust
-from falcon_auth.api.app import AuthApp
-from falcon_auth.api.exchange import Exchange
+from falcon_auth.api.app import AuthApp, RenderInside
+from falcon_auth.api.client_addresses import ProxyTrust
 from falcon_auth.api.guard import Guard
 from falcon_auth.api.problems import handle_errors
+from falcon_auth.api.request_middleware import RequestMiddleware
+from falcon_auth.factors.recency import DEFAULT_RECENT_SECONDS, Recency
+from falcon_auth.networks import Network
+from falcon_auth.observability.events import LOG_ONLY
 from falcon_auth.verifier.tokens import Verifier
 
 
 class NoMetrics:
-    """A `RequestMetrics` that counts nothing: the application has metrics of its own, or none."""
+    """A `RequestMetrics` that counts nothing; applications may have metrics of their own."""
 
     def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Count nothing."""
+        """Ignore a request."""
 
     def problem(self, code: str) -> None:
-        """Count nothing."""
+        """Ignore an error."""
 
 
 class GuardedApp(AuthApp):
@@ -27,11 +31,26 @@ class GuardedApp(AuthApp):
 
     A resource class is guarded unless it is marked `public`; what the token says is in
     `req.context.caller`, a `Claims`. Why a token failed is logged (`token_rejected`), not told.
+    `@requires(recent=True)` is judged by the token's `auth_time`, which may be *recent_seconds* ago
+    by *clock* (epoch seconds). Raises `ValueError` for *trusted_proxies* that hold everyone.
     """
 
-    def __init__(self, verifier: Verifier, *, trusted_proxies: Sequence[Network] = ()) -> None:
+    def __init__(
+        self,
+        verifier: Verifier,
+        *,
+        trusted_proxies: Sequence[Network] = (),
+        recent_seconds: int = DEFAULT_RECENT_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__()
         trust = ProxyTrust(trusted_proxies)
-        self.add_middleware(Exchange(trust, self.allowed_methods, lambda: None, NoMetrics()))
-        self.add_middleware(Guard(verifier.authenticate, self.answers))
-        handle_errors(self, lambda _reason: None)
+        self.add_middleware(
+            RequestMiddleware(trust, self.allowed_methods, lambda: None, NoMetrics())
+        )
+        recency = Recency(recent_seconds, clock)
+        self.add_middleware(
+            Guard(verifier.authenticate, self.answers, self.requirement_for, recency)
+        )
+        self.add_middleware(RenderInside())
+        handle_errors(self, LOG_ONLY)

@@ -1,4 +1,4 @@
-"""The keys of another service: fetched when needed, kept for as long as they may be."""
+"""The keys of another service: fetched when needed, and cached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import jwt
 import structlog
 
 from falcon_auth.errors import StoreUnavailableError
-from falcon_auth.keys import Key, KeyRing, UnfitKeyError, UnknownKeyError
+from falcon_auth.keys import Key, KeyRing, UnfitKeyError, UnknownKeyError, after_fork
 from falcon_auth.strict_json import parse_json
 from falcon_auth.verifier.fetch import Fetch, FetchError
 
@@ -34,18 +34,18 @@ log = structlog.get_logger("falcon_auth.verifier")
 
 
 class JwksKeys:
-    """A `KeySource` that caches a key set. Safe to call from any thread.
+    """A `KeySource` that caches a key set. Safe to call from any thread, and to fork.
 
     When the copy is too old, one thread renews it while the others go on with it; where the
-    address is away, all go on with it for a day. A `kid` that it lacks is looked for once more,
+    address is away, or answers without any key (a fault of its own: nothing could be signed), all
+    go on with it for a day. A `kid` that it lacks is looked for once more,
     at most every RETRY_SECONDS, so that made-up ones cause no storm.
     """
 
     def __init__(self, fetch: Fetch, *, monotonic: Callable[[], float]) -> None:
         self._fetch = fetch
         self._monotonic = monotonic
-        self._fetching = threading.Lock()
-        self._waiters = threading.BoundedSemaphore(MAX_WAITERS)
+        self._make_locks()
         self._ring: KeyRing | None = None
         self._etag: str | None = None
         self._good_until = -math.inf  # When the copy is due to be renewed.
@@ -53,9 +53,10 @@ class JwksKeys:
         self._next_try = -math.inf  # After a failure: before that, nothing is fetched.
         self._next_search = -math.inf  # Before that, nothing is fetched for an unknown kid.
         self._failed = False  # Whether the last fetch did.
+        after_fork.register(self)
 
     def current(self) -> KeyRing:
-        """See `KeySource`. Raises `StoreUnavailableError` where there are no keys to be had."""
+        """Return the cached ring, renewed if due. Raises `StoreUnavailableError` without one."""
         now = self._monotonic()
         if now >= self._good_until:
             # A process that was idle waits for fresh keys; a busy one goes on meanwhile.
@@ -68,39 +69,52 @@ class JwksKeys:
             raise StoreUnavailableError("The keys cannot be fetched now; try again shortly.")
         return ring
 
-    def key_for(self, header: str) -> Key:
-        """See `KeySource`. Raises `StoreUnavailableError` as well."""
+    def key_for(self, kid: str) -> Key:
+        """Return the key of that id, and fetch the key set anew where it is not in the copy.
+
+        Raises `UnknownKeyError`, and `StoreUnavailableError` where nobody can tell right now.
+        """
         ring = self.current()
         try:
-            return ring.key_for(header)
+            return ring.key_for(kid)
         except UnknownKeyError:
             with self._turn(WAIT_SECONDS) as has_turn:
                 if has_turn and self._ring is ring:  # Else another thread has just fetched.
                     self._search()
         fresh = self.current()
-        # The key may be new: nobody can tell right now, so this is no reason for a 401.
+        # The key may be new, which cannot be checked right now: a 401 would be wrong.
         if fresh is ring and (self._failed or not has_turn):
             raise StoreUnavailableError("The keys cannot be fetched now; try again shortly.")
-        return fresh.key_for(header)
+        return fresh.key_for(kid)
+
+    def reset_after_fork(self) -> None:
+        """Reset the lock: a thread that was fetching does not exist in the child."""
+        self._make_locks()
+        self._next_search = -math.inf  # It may have been that thread's, which never ended it.
+
+    def _make_locks(self) -> None:
+        self._fetching = threading.Lock()
+        self._waiters = threading.BoundedSemaphore(MAX_WAITERS)
 
     @contextmanager
     def _turn(self, seconds: float) -> Iterator[bool]:
-        """Wait for the turn to fetch; tell whether it came. Few threads may wait at once."""
-        if not self._waiters.acquire(blocking=False):
+        """Wait for the turn to fetch; return whether it came. Few threads may wait at once."""
+        waiters, fetching = self._waiters, self._fetching
+        if not waiters.acquire(blocking=False):
             yield False
             return
         try:
-            has_turn = self._fetching.acquire(timeout=seconds)
+            has_turn = fetching.acquire(timeout=seconds)
             try:
                 yield has_turn
             finally:
                 if has_turn:
-                    self._fetching.release()
+                    fetching.release()
         finally:
-            self._waiters.release()
+            waiters.release()
 
     def _search(self) -> None:
-        """Fetch for a kid that is not there, unless that was done just now."""
+        """Fetch the key set for an unknown kid, unless that was done just now."""
         now = self._monotonic()
         if now >= self._next_search:
             self._next_search = now + RETRY_SECONDS
@@ -117,6 +131,8 @@ class JwksKeys:
                 raise FetchError("not modified, but there is no copy")  # noqa: TRY301 - handled alike
             if answer.body is not None:
                 ring = KeyRing(read_key_set(answer.body))
+                if not ring.keys:
+                    raise FetchError("holds no key that can be used here")  # noqa: TRY301 - handled alike
                 if self._ring is None or ring.jwks() != self._ring.jwks():
                     self._ring = ring
                     log.info("keys_fetched", kids=[key.kid for key in ring.keys])
@@ -142,7 +158,7 @@ def read_key_set(data: bytes) -> list[Key]:
     members = parse_json(data)
     entries = members.get("keys") if isinstance(members, dict) else None
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
-        raise ValueError("is no key set")
+        raise ValueError("is not a key set")
     keys = []
     for entry in entries:
         try:

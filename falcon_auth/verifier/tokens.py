@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from falcon_auth.keys import Key, KeyRing, KeySource
-from falcon_auth.tokens import Claims, TokenReader
+from falcon_auth.sessions.signed_tokens import Issuer
+from falcon_auth.sessions.tokens import AccessTokenVerifier, Claims
 from falcon_auth.verifier.fetch import HttpFetch
 from falcon_auth.verifier.jwks import JwksKeys
 
@@ -14,10 +15,10 @@ DEFAULT_LEEWAY_SECONDS = 30
 
 
 class Verifier:
-    """Tells whom an access token speaks for. Safe to call from any thread, and to fork.
+    """Verifies access tokens and returns their claims. Safe to call from any thread, and to fork.
 
     *issuer* and *audience* are what the service has in JWT_ISSUER and JWT_AUDIENCE; None, where it
-    has none, checks none.
+    has none, checks none. A token has to be for one name of *audience* at least.
     """
 
     def __init__(
@@ -25,12 +26,18 @@ class Verifier:
         keys: KeySource,
         *,
         issuer: str | None,
-        audience: str | None,
+        audience: str | Sequence[str] | None,
         leeway_seconds: int = DEFAULT_LEEWAY_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._reader = TokenReader(
-            keys, clock=clock, leeway_seconds=leeway_seconds, issuer=issuer, audience=audience
+        self._verifier = AccessTokenVerifier(
+            Issuer(
+                keys=keys,
+                clock=clock,
+                leeway_seconds=leeway_seconds,
+                issuer=issuer,
+                audience=audience,
+            )
         )
 
     @classmethod
@@ -39,7 +46,7 @@ class Verifier:
         url: str,
         *,
         issuer: str | None,
-        audience: str | None,
+        audience: str | Sequence[str] | None,
         leeway_seconds: int = DEFAULT_LEEWAY_SECONDS,
     ) -> Verifier:
         """Verify by the public keys at an address: https, or http on the loopback interface.
@@ -55,11 +62,11 @@ class Verifier:
         secrets: Sequence[str],
         *,
         issuer: str | None,
-        audience: str | None,
+        audience: str | Sequence[str] | None,
         algorithm: str = "HS256",
         leeway_seconds: int = DEFAULT_LEEWAY_SECONDS,
     ) -> Verifier:
-        """Verify by shared secrets. Whoever has one can also sign: prefer `from_jwks`.
+        """Verify by shared secrets. Their holders can also sign tokens: prefer `from_jwks`.
 
         Raises `UnfitKeyError`.
         """
@@ -67,9 +74,9 @@ class Verifier:
         return cls(ring, issuer=issuer, audience=audience, leeway_seconds=leeway_seconds)
 
     def authenticate(self, token: str) -> Claims:
-        """Return what a good access token says.
+        """Return the claims of a valid access token.
 
         Raises `InvalidTokenError`, `ExpiredTokenError`, and `StoreUnavailableError` where the
         keys cannot be had.
         """
-        return self._reader.read(token, "access")
+        return self._verifier.verify(token)

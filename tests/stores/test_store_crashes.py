@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from postgres import PostgresServer
-from processes import eventually
+from processes import PATIENCE, eventually
+from sqlalchemy import make_url
 
 ROUNDS = 10
 AT_ONCE = 50
+SOON = 1.0  # Seconds: less than any wait for a database.
 UNLIMITED = {"RATE_LIMIT_ENABLED": "false"}
 
 
@@ -33,6 +35,8 @@ def register_until_killed(service, emails, enough):
             answer = service.register(email)
         except (OSError, http.client.HTTPException, ValueError):
             return  # Killed before it could answer.
+        if answer.status == 503:  # The disk was too slow for the queue: nothing was acknowledged.
+            return
         assert answer.status == 201
         acknowledged[email] = answer.json["refresh_token"]
         if len(acknowledged) >= enough and killing.acquire(blocking=False):
@@ -82,7 +86,7 @@ def test_what_was_not_acknowledged_is_there_whole_or_not_at_all(start_service, d
 
 def test_postgresql_stopped_and_started_again(start_service, postgres_server):
     """A real server goes away amid requests and comes back; the service is not restarted."""
-    from falcon_auth.stores.migrate import migrate
+    from falcon_auth.stores.sql.migrate import migrate
 
     migrate(postgres_server.url, "up")
     service = start_service(
@@ -113,4 +117,59 @@ def test_postgresql_stopped_and_started_again(start_service, postgres_server):
     postgres_server.start()
 
     assert guarded().status == 200
+    assert service.stop() == 0
+
+
+@pytest.mark.parametrize("clients", [60, 140])
+@pytest.mark.parametrize("how", ["stopped", "frozen"])
+def test_without_postgresql_the_circuit_opens_once_and_stays_open(
+    start_service, postgres_server, wire_to, how, clients
+):
+    """Most callers wait in vain for one of the pool's connections: that says nothing of the server.
+
+    One that is frozen takes connections and never answers, so that they wait long.
+    """
+    from falcon_auth.stores.sql.migrate import migrate
+
+    migrate(postgres_server.url, "up")
+    wire = wire_to("127.0.0.1", postgres_server.port)
+    url = make_url(postgres_server.url).set(port=wire.port).render_as_string()
+    service = start_service(DATABASE_URL=url, **UNLIMITED)
+    token = service.register(f"{how}{clients}@example.com").json["access_token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    together = threading.Barrier(clients)
+    over = threading.Event()
+
+    def ask(_):
+        together.wait(PATIENCE)
+        return {service.request("GET", "/protected", headers=bearer).status for _ in range(10)}
+
+    def probe():
+        """Ask for the process's health all the while; return the longest wait, in seconds."""
+        waits = [0.0]
+        while not over.is_set():
+            started = time.perf_counter()
+            assert service.request("GET", "/health").status == 200
+            waits.append(time.perf_counter() - started)
+        return max(waits)
+
+    if how == "stopped":
+        postgres_server.stop("immediate")
+    else:
+        wire.freeze()
+    with ThreadPoolExecutor(clients + 1) as pool:
+        probing = pool.submit(probe)
+        answers = set().union(*pool.map(ask, range(clients)))
+        over.set()
+        longest = probing.result()
+    ready = service.request("GET", "/health/ready")
+    if how == "stopped":
+        postgres_server.start()
+
+    assert answers == {503}
+    assert ready.json["checks"]["store"]["breaker"] == "open"
+    assert "open" in {line["breaker"] for line in service.events("outage")}
+    assert not service.events("outage_over")  # It never closed, so it opened once.
+    assert not service.events("internal_error")
+    assert longest < SOON
     assert service.stop() == 0

@@ -13,31 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import EMAIL, PASSWORD, outcome
-from databases import POSTGRES_URL
-from sqlalchemy import create_engine, event, exc, make_url, text
-from wire import Wire
+from sqlalchemy import create_engine, event, make_url, text
+
+from falcon_auth.stores.sql.database import StatementRefusedError
 
 UNAVAILABLE = (503, "STORE_UNAVAILABLE")
 MOST_SECONDS = 2.0  # Until a request has its 503.
-
-
-@pytest.fixture
-def wire():
-    server = make_url(POSTGRES_URL)
-    wire = Wire((server.host, server.port or 5432))
-    yield wire
-    wire.close()
-
-
-@pytest.fixture
-def remote(make_client, wire, postgres_url):
-    """A service whose PostgreSQL is at the other end of a wire."""
-    url = make_url(postgres_url).set(host="127.0.0.1", port=wire.port)
-    return make_client(
-        database_url=url.render_as_string(hide_password=False),
-        circuit_breaker_timeout=1,
-        rate_limit_enabled=False,
-    )
 
 
 def timed(action):
@@ -199,7 +180,7 @@ def test_a_row_that_somebody_holds_costs_two_seconds_and_opens_no_breaker(
 def test_where_all_connections_are_at_work_the_wait_is_a_second(make_client, postgres_url):
     client = make_client(database_url=postgres_url, database_max_pool_size=1)
     user = client.register()
-    with client.app.service.store._database.transaction():
+    with client.app.service.store.users._database.transaction():
         answer, seconds = timed(lambda: client.profile(user))
 
     assert outcome(answer) == UNAVAILABLE
@@ -210,7 +191,7 @@ def test_where_all_connections_are_at_work_the_wait_is_a_second(make_client, pos
 def test_a_fault_of_ours_is_no_outage(database):
     """A statement that is wrong is a 500 for who looks into the log, not a reason to wait."""
     for _ in range(9):
-        with pytest.raises(exc.DBAPIError), database.single() as connection:
+        with pytest.raises(StatementRefusedError), database.single() as connection:
             connection.execute(text("INSERT INTO sessions (id) VALUES (NULL)"))
 
     assert database.breaker.state == "closed"
@@ -234,7 +215,7 @@ def test_a_transaction_that_fails_leaves_nothing(database):
 
 @pytest.fixture
 def on_file(make_client, sqlite_url):
-    return make_client(database_url=sqlite_url)
+    return make_client(database_url=sqlite_url, rate_limit_registrations=1_000)
 
 
 def test_a_file_that_somebody_writes_to_can_be_read_and_is_503_for_writers(on_file, sqlite_url):
@@ -254,7 +235,7 @@ def test_a_file_that_somebody_writes_to_can_be_read_and_is_503_for_writers(on_fi
 
 def test_a_full_disk_is_503_for_writers_and_changes_nothing(on_file, logged):
     user = on_file.register()
-    database = on_file.app.service.store._database
+    database = on_file.app.service.store.users._database
     database.close()  # The connections from now on find no further page.
     event.listen(
         database.engine,
@@ -269,7 +250,7 @@ def test_a_full_disk_is_503_for_writers_and_changes_nothing(on_file, logged):
     assert UNAVAILABLE in answers
     assert answers <= {UNAVAILABLE, (201, None)}
     assert on_file.profile(user).status_code == 200
-    assert "full" in logged.events("statement_failed")[0]["reason"]
+    assert "FULL" in logged.events("statement_failed")[0]["reason"]
     assert not logged.events("internal_error")
 
 

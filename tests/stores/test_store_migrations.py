@@ -6,23 +6,27 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
 
 import pytest
 from click.testing import CliRunner
 from conftest import EMAIL, SECRET_KEY, settings_for
 from databases import database_for, race
-from sqlalchemy import create_engine, inspect, text
-from test_store_contract import new_session, new_user
+from processes import eventually
+from sqlalchemy import MetaData, Table, create_engine, inspect, make_url, text
+from store_records import new_session, new_user
 
 from falcon_auth.__main__ import cli
-from falcon_auth.settings import ConfigurationError
-from falcon_auth.stores import migrate
-from falcon_auth.stores.database import DatabaseUrlError, open_engine
-from falcon_auth.stores.opening import current_revision
-from falcon_auth.stores.schema import REVISIONS, metadata
-from falcon_auth.stores.sql import SqlStore
-from falcon_auth.stores.sqlite import write_ahead
-from falcon_auth.wiring import create_app
+from falcon_auth.errors import ConfigurationError
+from falcon_auth.service import create_app
+from falcon_auth.stores.sql import migrate
+from falcon_auth.stores.sql.database import DatabaseUrlError, open_engine
+from falcon_auth.stores.sql.opening import current_revision
+from falcon_auth.stores.sql.sqlite import write_ahead
+from falcon_auth.stores.sql.store import SqlStore
+from falcon_auth.stores.sql.tables import REVISIONS, metadata
 
 SECRET = "hunter2"  # In URLs, and nowhere else.
 
@@ -40,6 +44,11 @@ def engine(empty_url):
     engine = open_engine(empty_url, pool_size=4, patient=True)
     yield engine
     engine.dispose()
+
+
+def name_of(url):
+    """The name that going down from the first version asks for."""
+    return make_url(url).database.rpartition("/")[2]
 
 
 def test_the_migrations_make_the_tables_that_the_store_works_with(engine):
@@ -81,7 +90,9 @@ def test_the_migrations_make_the_indexes_with_their_conditions(engine):
                 rows = connection.scalars(
                     text("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
                 )
-                definitions.append(sorted(re.sub(r"\w+\.(?=ended_at)", "", sql) for sql in rows))
+                definitions.append(
+                    sorted(re.sub(r"\w+\.(?=(ended|failed)_at)", "", sql) for sql in rows)
+                )
         copy.dispose()
 
     assert definitions[0] == definitions[1]
@@ -94,34 +105,38 @@ def test_data_outlives_going_down_and_up_again(engine):
     users = [new_user(f"user{n}", username=f"user{n}") for n in range(20)]
     sessions = [new_session(user) for user in users]
     for user, session in zip(users, sessions, strict=True):
-        store.add_user(user, session)
+        store.users.add(user, session)
 
     migrate.downgrade(engine)
     assert current_revision(engine) == REVISIONS[-2]
-    assert not inspect(engine).has_table("counters")
+    assert not inspect(engine).has_table("factors")
     migrate.upgrade(engine)
 
-    found = [store.find(session.id) for session in sessions]
+    found = [store.sessions.find(session.id) for session in sessions]
     assert found == list(zip(sessions, users, strict=True))
 
 
 def test_data_moves_up_from_every_version(engine):
     """An upgrade of a database in use: rows first, then each further migration."""
     migrate.upgrade(engine, to=REVISIONS[0])
-    store = SqlStore(database_for(engine))
     user = new_user()
-    store.add_user(user)
+    first_users = Table("users", MetaData(), autoload_with=engine)
+    values = asdict(user) | {"username_key": None}
+    row = {name: values[name] for name in first_users.columns.keys()}  # noqa: SIM118 - names
+    with engine.begin() as connection:
+        connection.execute(first_users.insert(), row)
 
     for revision in REVISIONS[1:]:
         migrate.upgrade(engine, to=revision)
-        assert store.find_by_email(user.email_key) == user
+
+    assert SqlStore(database_for(engine)).users.find_by_email(user.email_key) == user
 
 
 def test_going_all_the_way_down_leaves_no_table(engine):
     migrate.upgrade(engine)
 
     for _ in REVISIONS:
-        migrate.downgrade(engine)
+        migrate.downgrade(engine, database=name_of(engine.url))
 
     assert inspect(engine).get_table_names() == ["alembic_version"]
     assert current_revision(engine) is None
@@ -181,7 +196,98 @@ def test_the_command_asks_before_it_goes_down(empty_url):
     assert run(empty_url, "down", input="n\n").exit_code == 1
     went = run(empty_url, "down", input="y\n")
     assert went.output.endswith(f"from {REVISIONS[-1]} to {REVISIONS[-2]}.\n")
-    assert run(empty_url, "down", "--yes").exit_code == 0
+
+
+def at_first_version(url):
+    run(url)
+    for _ in REVISIONS[1:]:
+        assert run(url, "down", "--yes").exit_code == 0
+
+
+def test_dropping_every_table_asks_for_the_databases_name(empty_url):
+    at_first_version(empty_url)
+    name = name_of(empty_url)
+
+    no_name = run(empty_url, "down", "--yes")
+    other_name = run(empty_url, "down", "--yes", "--database", "other")
+    asked_and_wrong = run(empty_url, "down", input="y\nother\n")
+    asked_and_silent = run(empty_url, "down", input="y\n")
+
+    for refused in (no_name, other_name, asked_and_wrong, asked_and_silent):
+        assert refused.exit_code == 1
+        assert name not in refused.output  # Whoever has to type it has to know it.
+    assert "give the database's name" in no_name.output
+    assert "another name" in other_name.output
+    went = run(empty_url, "down", input=f"y\n{name}\n")
+    assert went.output.endswith(f"from {REVISIONS[0]} to base.\n")
+
+
+def test_a_script_drops_every_table_by_naming_the_database(empty_url):
+    at_first_version(empty_url)
+
+    went = run(empty_url, "down", "--yes", "--database", name_of(empty_url))
+
+    assert went.output == f"The database went from {REVISIONS[0]} to base.\n"
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_name_that_is_given_has_to_be_the_databases_at_every_step(empty_url, direction):
+    run(empty_url)
+
+    refused = run(empty_url, direction, "--yes", "--database", "other")
+    went = run(empty_url, direction, "--yes", "--database", name_of(empty_url))
+
+    assert (refused.exit_code, went.exit_code) == (1, 0)
+
+
+# --- A PostgreSQL in use
+
+
+@contextmanager
+def long_transaction(url):
+    """Hold a lock on tables as a backup does; gives the function that lets go of them."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT * FROM users, outbox"))
+        yield connection.rollback
+    engine.dispose()
+
+
+def test_a_migration_that_waits_for_a_table_holds_nobody_up(empty_postgres_url):
+    """Whoever wants a table queues behind the migration; it gives way at once, and comes back."""
+    migrate.migrate(empty_postgres_url, "up")
+    engine = create_engine(empty_postgres_url)
+    waits_for_lock = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with (
+        engine.connect().execution_options(isolation_level="AUTOCOMMIT") as user,
+        long_transaction(empty_postgres_url) as let_go,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        migration = pool.submit(migrate.migrate, empty_postgres_url, "down")
+        waits = []
+        for _ in range(2):  # It gives way, and tries again.
+            assert eventually(lambda: user.scalar(waits_for_lock))
+            started = time.perf_counter()
+            user.execute(text("SELECT * FROM outbox"))
+            waits.append(time.perf_counter() - started)
+        let_go()
+        done = migration.result(20)
+    engine.dispose()
+
+    assert max(waits) < 1
+    assert done.endswith(f"from {REVISIONS[-1]} to {REVISIONS[-2]}.\n")
+
+
+def test_a_migration_gives_up_where_the_tables_are_never_free(empty_postgres_url):
+    migrate.migrate(empty_postgres_url, "up")
+
+    with (
+        long_transaction(empty_postgres_url),
+        pytest.raises(migrate.MigrationError, match="held the tables for 0 s; nothing was changed"),
+    ):
+        migrate.migrate(empty_postgres_url, "down", patience_seconds=0)
+
+    assert f"at {REVISIONS[-1]} already" in migrate.migrate(empty_postgres_url, "up")
 
 
 def test_there_is_nothing_below_the_bottom(empty_url):
@@ -197,14 +303,14 @@ def test_the_command_prints_sql_without_touching_the_database():
     up, down = run(nowhere, "--sql"), run(nowhere, "down", "--sql")
 
     assert "CREATE UNLOGGED TABLE counters" in up.output
-    assert "DROP TABLE counters" in down.output
+    assert "DROP TABLE spent_challenges" in down.output
     assert SECRET not in up.output + down.output
 
 
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("", "DATABASE_URL: is needed"),
+        ("", "DATABASE_URL: is not set"),
         ("mysql://root@db/x", "DATABASE_URL: begins with sqlite:/// or postgresql+psycopg://"),
         (f"postgresql://u:{SECRET}@127.0.0.1:1/x", "DATABASE_URL: OperationalError"),
         ("sqlite:////no/such/folder/auth.db", "names a file that cannot be written"),
@@ -263,7 +369,7 @@ def test_a_database_of_a_newer_version_refuses_the_start(empty_url):
     ("url", "says"),
     [
         (f"postgresql+psycopg://ada:{SECRET}@127.0.0.1:1/x", "the database cannot be used"),
-        (f"postgresql+psycopg://ada:{SECRET}@127.0.0.1:port/x", "is no database URL"),
+        (f"postgresql+psycopg://ada:{SECRET}@127.0.0.1:port/x", "is not a database URL"),
         ("sqlite:///", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("sqlite:////no/such/folder/auth.db", "cannot be written: No such file or directory"),
@@ -279,7 +385,7 @@ def test_a_database_that_cannot_be_used_refuses_the_start(url, says):
 
 
 def test_other_databases_are_not_tried():
-    with pytest.raises(DatabaseUrlError, match="neither sqlite nor postgresql"):
+    with pytest.raises(DatabaseUrlError, match="must begin with sqlite or postgresql"):
         open_engine(f"mysql://root:{SECRET}@127.0.0.1/x", pool_size=1)
 
 
@@ -295,7 +401,7 @@ def test_what_is_no_database_at_all_refuses_the_start(tmp_path):
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:port/", "redis://127.0.0.1:99999999/"])
 def test_a_redis_url_that_makes_no_sense_refuses_the_start(url):
-    with pytest.raises(ConfigurationError, match=r"^REDIS_URL: is no Redis URL$"):
+    with pytest.raises(ConfigurationError, match=r"^REDIS_URL: is not a Redis URL$"):
         create_app(settings_for(redis_url=url))
 
 
@@ -317,7 +423,7 @@ def test_a_new_sqlite_file_is_its_owners_alone(tmp_path):
     path = tmp_path / "auth.db"
 
     app = create_app(settings_for(database_url=f"sqlite:///{path}"))
-    app.service.store.find_by_email(EMAIL)  # With the write-ahead log open.
+    app.service.store.users.find_by_email(EMAIL)  # With the write-ahead log open.
     modes = {each.name: oct(each.stat().st_mode & 0o777) for each in tmp_path.iterdir()}
     app.service.close()
 
@@ -329,9 +435,9 @@ def test_nothing_of_the_databases_is_loaded_where_none_is_used():
     """The default starts in well under a second: it does not pay for what it does not use."""
     code = (
         "import sys; from falcon_auth.settings import Settings\n"
-        "from falcon_auth.wiring import create_app\n"
+        "from falcon_auth.service import create_app\n"
         "create_app(Settings(_env_file=None))\n"
-        "heavy = {'sqlalchemy', 'alembic', 'psycopg', 'redis', 'circuitbreaker'}\n"
+        "heavy = {'sqlalchemy', 'alembic', 'psycopg', 'redis'}\n"
         "sys.exit(' '.join(heavy & set(sys.modules)) or None)"
     )
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -354,8 +460,8 @@ def test_seeding_fills_a_database(database_url):
     first = CliRunner().invoke(cli, ["seed", "30"], env=environment)
     again = CliRunner().invoke(cli, ["seed", "40"], env=environment)
 
-    assert "30 users made, 0 were there already." in first.output
-    assert "10 users made, 30 were there already." in again.output
+    assert "30 users created, 0 existed already." in first.output
+    assert "10 users created, 30 existed already." in again.output
 
 
 class Busy:

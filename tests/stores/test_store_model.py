@@ -108,7 +108,7 @@ class Service(RuleBasedStateMachine):
 
     @rule(target=logins, user=users)
     def check_password(self, user):
-        stored = self.client.app.service.store.find_by_email(user.email)
+        stored = self.client.app.service.store.users.find_by_email(user.email)
         return OpenLogin(user, Login(stored), user.changes)
 
     @rule(opened=consumes(logins))
@@ -181,7 +181,7 @@ class Service(RuleBasedStateMachine):
         chosen = listed[index % len(listed)]
         path = f"/api/v1/auth/sessions/{chosen['id']}"
         assert self.client.as_user("DELETE", path, session.access[0]).status_code == 204
-        left = self.client.app.service.store.find(chosen["id"])
+        left = self.client.app.service.store.sessions.find(chosen["id"])
         assert left[0].ended_at is not None
         for each in self._live_of(session.user):
             if self._id_of(each) == chosen["id"]:
@@ -204,8 +204,8 @@ class Service(RuleBasedStateMachine):
     @rule(user=users, active=st.booleans())
     def enable_or_disable(self, user, active):
         store = self.client.app.service.store
-        assert store.set_active(
-            store.find_by_email(user.email).id, active=active, now=self.clock.now
+        assert store.users.set_active(
+            store.users.find_by_email(user.email).id, active=active, now=self.clock.now
         )
         user.active = active
         if not active:

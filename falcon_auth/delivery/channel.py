@@ -1,0 +1,38 @@
+"""The interface of delivery channels, one for each value of `Message.channel`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from falcon_auth.models import Message
+
+
+class DeliveryError(Exception):
+    """A message was not delivered. Its text is a fixed phrase, kept beside the message."""
+
+
+class TemporaryDeliveryError(DeliveryError):
+    """A delivery that may succeed at a later attempt."""
+
+
+class ServerAwayError(TemporaryDeliveryError):
+    """The server is unavailable or refuses this service, so no message can be delivered now."""
+
+
+class PermanentDeliveryError(DeliveryError):
+    """A message that can never be delivered, so it is not tried again."""
+
+
+class Channel(Protocol):
+    """Delivers messages of one kind, one at a time, on the delivery thread."""
+
+    def deliver(self, message: Message) -> None:
+        """Deliver *message*, within `dispatcher.DELIVERY_SECONDS` even if the server stalls.
+
+        Returns once the receiver has accepted it; a later fault is not a failure. The same message
+        may be delivered again: the receiver recognises it by its id. Raises
+        `TemporaryDeliveryError`, `ServerAwayError` or `PermanentDeliveryError`.
+        """
+
+    def rest(self) -> None:
+        """Close idle connections, because nothing more is due. Never raises."""

@@ -1,0 +1,98 @@
+"""Parse and check MAIL_URL, MAIL_FROM and PUBLIC_URL at start-up."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from email.headerregistry import Address
+
+Security = Literal["none", "starttls", "tls"]
+
+_SCHEMES: dict[str, tuple[Security, int]] = {
+    "smtp": ("none", 25),
+    "smtp+starttls": ("starttls", 587),
+    "smtps": ("tls", 465),
+}
+# An address of the usual form (RFC 5322, `dot-atom`), alone or after a name without punctuation.
+_ADDRESS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-][A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]*@[A-Za-z0-9.-]+"
+_SENDER = re.compile(rf"""([^<>"@,;:\\]*[^<>"@,;:\\ ]) <({_ADDRESS})>|({_ADDRESS})""", re.ASCII)
+_ORIGIN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?", re.ASCII)
+
+
+class MailServer(NamedTuple):
+    """The mail server to submit to. Its repr shows no password."""
+
+    security: Security
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+
+    def __repr__(self) -> str:
+        return f"MailServer({self.security}, port {self.port})"
+
+
+def parse_mail_url(url: str) -> MailServer | Path:
+    """Return the server, or the folder of a `file://` URL.
+
+    Raises `ValueError`, whose message does not quote the URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
+            raise ValueError("a folder is written file:///absolute/path")
+        return Path(unquote(parts.path))
+    if parts.scheme not in _SCHEMES:
+        raise ValueError("begins with smtp:// or smtp+starttls:// or smtps:// or file:///")
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("is written scheme://user:password@host:port, the first and last optional")
+    if (parts.username is None) != (parts.password is None):
+        raise ValueError("has a user and a password, or neither")
+    security, port = _SCHEMES[parts.scheme]
+    return MailServer(security, parts.hostname, _port(parts) or port, *_credentials(parts))
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        raise ValueError("has a port that is not a number up to 65535") from None
+
+
+def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
+    if parts.username is None or parts.password is None:
+        return None, None
+    user, password = unquote(parts.username), unquote(parts.password)
+    if not (user + password).isascii():  # smtplib could not send them.
+        raise ValueError("has a user and password in ASCII; other characters as %XX are not sent")
+    return user, password
+
+
+def parse_sender(text: str) -> Address:
+    """Read MAIL_FROM: `auth@example.com` or `Example <auth@example.com>`. Raises `ValueError`."""
+    # Imported here, because every start reads the settings, but few set a sender.
+    from email.headerregistry import Address  # noqa: PLC0415
+
+    found = _SENDER.fullmatch(text)
+    if found is None or not text.isprintable():
+        raise ValueError("is an address in ASCII, or written: Name <address>")
+    name, bracketed, bare = found.groups()
+    local_part, _, domain = (bracketed or bare).partition("@")
+    return Address(name or "", local_part, domain)
+
+
+def check_public_url(url: str) -> str:
+    """Return PUBLIC_URL without a slash at its end. Raises `ValueError` unless it is a base URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("begins with https:// or http://, and a host")
+    if parts.username is not None or parts.query or parts.fragment or not url.isascii():
+        raise ValueError("has neither user, query nor fragment, and no letters beyond ASCII")
+    if not _ORIGIN_PATH.fullmatch(parts.path):
+        raise ValueError("has a path of letters, digits and hyphens only, if it has one")
+    _port(parts)
+    return url.rstrip("/")

@@ -1,0 +1,32 @@
+"""What the use cases of factors stand on; `service` builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from falcon_auth.accounts.password_check import PasswordCheck
+from falcon_auth.factors.challenges import Challenges
+from falcon_auth.factors.notices import Notices
+from falcon_auth.observability.events import Events
+from falcon_auth.sessions.sessions import Sessions
+from falcon_auth.store import Store
+from falcon_auth.throttle.attempts import Throttle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundations:
+    """The collaborators of all of them; *clock* gives epoch seconds.
+
+    *only_verified*: whoever has not proved the address does not log in.
+    """
+
+    store: Store
+    sessions: Sessions
+    passwords: PasswordCheck
+    throttle: Throttle
+    challenges: Challenges
+    notices: Notices
+    only_verified: bool
+    clock: Callable[[], float]
+    events: Events

@@ -1,0 +1,277 @@
+"""Builds the collaborators of the service, in the only place that does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from falcon_auth.accounts.administration import Administration
+from falcon_auth.accounts.enquiries import CHANNEL
+from falcon_auth.accounts.importing import Importing
+from falcon_auth.accounts.life import Parts, make_life
+from falcon_auth.accounts.links import Links
+from falcon_auth.accounts.login import PasswordLogin
+from falcon_auth.accounts.mail_limits import MailLimits
+from falcon_auth.accounts.password_change import PasswordChange
+from falcon_auth.accounts.password_check import PasswordCheck
+from falcon_auth.accounts.registration import Registration
+from falcon_auth.accounts.rules import AccountRules
+from falcon_auth.delivery.mails import NO_MAILS, LinkTokens, Mails
+from falcon_auth.errors import ConfigurationError
+from falcon_auth.extras import say_missing
+from falcon_auth.factors.assembly import kinds_in
+from falcon_auth.factors.challenges import Challenges
+from falcon_auth.factors.foundations import Foundations
+from falcon_auth.factors.notices import Notices
+from falcon_auth.factors.upkeep import FactorUpkeep
+from falcon_auth.housekeeping import Chore, Housekeeper
+from falcon_auth.keys import KeySource
+from falcon_auth.observability.events import Events
+from falcon_auth.observability.logs import dropped_lines
+from falcon_auth.observability.metrics import Metrics
+from falcon_auth.observability.metrics_folder import UnfitFolderError, shared_folder
+from falcon_auth.passwords import HashingPool, Passwords, make_passwords
+from falcon_auth.service.factors import factor_sections, make_factors
+from falcon_auth.service.keys import make_keys, show_keys
+from falcon_auth.service.options import (
+    backend_options,
+    make_codec,
+    make_throttle,
+    password_policy,
+    registration_policy,
+    session_lifetimes,
+)
+from falcon_auth.service.service import Clock, Service
+from falcon_auth.sessions.link_tokens import PurposeTokens
+from falcon_auth.sessions.sessions import Sessions
+from falcon_auth.sessions.tokens import TokenCodec
+from falcon_auth.settings import Settings
+from falcon_auth.stores.backends import Backend, build_backend
+from falcon_auth.stores.breaker import Breaker
+from falcon_auth.stores.memory.store import MemoryStore
+from falcon_auth.throttle.attempts import Throttle
+from falcon_auth.throttle.limits import Limiter
+
+if TYPE_CHECKING:
+    from falcon_auth.service.delivery import Delivery
+
+
+def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> Service:
+    """Build the configured service; *in_memory* is the store if no database is configured.
+
+    Raises `ConfigurationError` where the settings make no service.
+    """
+    base = _lay_groundwork(settings, clock, in_memory)
+    parts, foundations = _account_parts(base), _factor_foundations(base)
+    factors, upkeep = make_factors(settings, foundations), FactorUpkeep(foundations)
+    life = make_life(
+        parts,
+        base.tokens,
+        factor_sections(factors, base.backend.store.factors),
+        None if base.delivery is None else base.delivery.dispatcher.expect,
+    )
+    if base.delivery is not None and life.by_mail is not None:
+        base.delivery.dispatcher.add_channel(CHANNEL, life.by_mail.channel)
+    _show_state(base.metrics, base.pool, base.backend)
+    show_keys(base.metrics, base.keys, clock)
+    users, rules, events = base.backend.store.users, base.rules, base.events
+    return Service(
+        settings=settings,
+        backend=base.backend,
+        registration=_registration(base, parts),
+        login=PasswordLogin(
+            users, base.sessions, base.check, only_verified=base.only_verified, events=events
+        ),
+        password_change=PasswordChange(
+            users, base.passwords, rules, base.check, clock=clock, mails=base.mails, events=events
+        ),
+        life=life,
+        administration=Administration(users, rules, base.passwords, clock=clock, events=events),
+        importing=Importing(users, base.passwords.recognises, clock=clock),
+        sessions=base.sessions,
+        passwords=base.passwords,
+        keys=base.keys,
+        codec=base.codec,
+        pool=base.pool,
+        housekeeper=Housekeeper(_chores(base, upkeep)),
+        metrics=base.metrics,
+        events=events,
+        delivery=base.delivery,
+        factors=factors,
+        factor_upkeep=upkeep,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Groundwork:
+    """What every capability stands on."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    events: Events
+    keys: KeySource
+    pool: HashingPool
+    passwords: Passwords
+    codec: TokenCodec
+    backend: Backend
+    tokens: PurposeTokens
+    delivery: Delivery | None
+    mails: Mails
+    limiter: Limiter
+    throttle: Throttle
+    check: PasswordCheck
+    rules: AccountRules
+    challenges: Challenges
+    sessions: Sessions
+
+    @property
+    def only_verified(self) -> bool:
+        """Whether nobody logs in before the address is verified."""
+        return self.settings.email_verification == "required"
+
+
+def _lay_groundwork(settings: Settings, clock: Clock, in_memory: MemoryStore) -> _Groundwork:
+    metrics = _metrics()
+    events = Events(metrics.count)
+    keys = make_keys(settings)
+    pool = HashingPool(settings.workers, settings.hash_queue_size)
+    passwords = make_passwords(
+        settings.password_hasher,
+        bcrypt_rounds=settings.bcrypt_rounds,
+        pool=pool,
+        observe=metrics.hashed,
+    )
+    codec = make_codec(settings, keys, clock)
+    backend = _open_backend(settings, clock, in_memory)
+    tokens = PurposeTokens(codec.issuer)
+    delivery = _deliver_mail(settings, backend, tokens, metrics, clock)
+    mails = NO_MAILS if delivery is None else delivery.mails
+    limiter = Limiter(backend.counters, clock=clock, events=events)
+    throttle = make_throttle(settings, backend.counters, limiter, clock)
+    challenges = Challenges(codec.issuer, limiter, kinds_in(backend.store.factors), events=events)
+    return _Groundwork(
+        settings=settings,
+        clock=clock,
+        metrics=metrics,
+        events=events,
+        keys=keys,
+        pool=pool,
+        passwords=passwords,
+        codec=codec,
+        backend=backend,
+        tokens=tokens,
+        delivery=delivery,
+        mails=mails,
+        limiter=limiter,
+        throttle=throttle,
+        check=PasswordCheck(passwords, throttle, events=events),
+        rules=AccountRules(password_policy(settings)),
+        challenges=challenges,
+        sessions=Sessions(
+            backend.store.sessions,
+            codec,
+            session_lifetimes(settings),
+            clock=clock,
+            mails=mails,
+            demand_factor=challenges.demand,
+            events=events,
+        ),
+    )
+
+
+def _account_parts(base: _Groundwork) -> Parts:
+    return Parts(
+        store=base.backend.store,
+        links=Links(base.backend.store.users, base.codec.issuer),
+        sessions=base.sessions,
+        passwords=base.passwords,
+        rules=base.rules,
+        throttle=base.throttle,
+        check=base.check,
+        limits=MailLimits(base.limiter),
+        mails=base.mails,
+        clock=base.clock,
+        events=base.events,
+    )
+
+
+def _factor_foundations(base: _Groundwork) -> Foundations:
+    return Foundations(
+        store=base.backend.store,
+        sessions=base.sessions,
+        passwords=base.check,
+        throttle=base.throttle,
+        challenges=base.challenges,
+        notices=Notices(base.mails),
+        only_verified=base.only_verified,
+        clock=base.clock,
+        events=base.events,
+    )
+
+
+def _registration(base: _Groundwork, parts: Parts) -> Registration:
+    return Registration(
+        base.backend.store.users,
+        base.sessions,
+        base.passwords,
+        base.rules,
+        base.throttle,
+        clock=base.clock,
+        policy=registration_policy(base.settings, base.mails, parts.limits),
+        events=base.events,
+    )
+
+
+def _chores(base: _Groundwork, upkeep: FactorUpkeep) -> list[Chore]:
+    """Return the work of housekeeping; a capability that is off has none."""
+    chores: list[Chore] = [base.sessions.sweep, *base.backend.chores, base.metrics.sample]
+    if base.settings.has_factors:
+        chores.append(upkeep.sweep)
+    if base.delivery is not None:
+        chores.append(base.delivery.dispatcher.ensure_running)
+    return chores
+
+
+def _deliver_mail(
+    settings: Settings, backend: Backend, tokens: LinkTokens, metrics: Metrics, clock: Clock
+) -> Delivery | None:
+    if not settings.sends_mail:
+        return None
+    # Imported here: a service without mail has no use for templates and SMTP.
+    from falcon_auth.service.delivery import make_delivery  # noqa: PLC0415
+
+    return make_delivery(settings, backend.store.outbox, tokens, metrics, clock=clock)
+
+
+def _show_state(metrics: Metrics, pool: HashingPool, backend: Backend) -> None:
+    """Register gauges for the hashing queue, the store, the breakers and dropped log lines."""
+    metrics.gauge("hash_queue_depth", "Jobs that wait or run", lambda: pool.depth)
+    metrics.gauge(
+        "sessions",
+        "Sessions in the store",
+        lambda: backend.store.sessions.count,
+        combine="max",
+    )
+    metrics.total("log_lines_dropped", "Lines of the log that could not be written", dropped_lines)
+    for breaker in backend.breakers:
+        metrics.watch_breaker(breaker.name, _state_of(breaker))
+
+
+def _state_of(breaker: Breaker) -> Callable[[], str]:
+    return lambda: breaker.state
+
+
+def _open_backend(settings: Settings, clock: Clock, in_memory: MemoryStore) -> Backend:
+    try:
+        return build_backend(backend_options(settings), clock, in_memory)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"DATABASE_URL, REDIS_URL: {say_missing(error)}") from None
+
+
+def _metrics() -> Metrics:
+    try:
+        return Metrics(shared_folder())
+    except UnfitFolderError as error:
+        raise ConfigurationError(str(error)) from None

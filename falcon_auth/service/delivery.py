@@ -1,0 +1,139 @@
+"""Delivery as the settings ask for it."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.headerregistry import Address
+from functools import partial
+from urllib.parse import urlsplit
+
+from falcon_auth.delivery.dispatcher import DELIVERY_SECONDS, Dispatcher
+from falcon_auth.delivery.mail_channel import Letters, MailChannel
+from falcon_auth.delivery.mail_url import MailServer, parse_mail_url, parse_sender
+from falcon_auth.delivery.mails import LinkTokens, Mails, QueuedMails
+from falcon_auth.delivery.smtp import SmtpTransport
+from falcon_auth.delivery.templates import TemplateFaultError, Templates
+from falcon_auth.delivery.transports import ConsoleTransport, FolderTransport, Transport
+from falcon_auth.errors import ConfigurationError
+from falcon_auth.observability.metrics import Metrics
+from falcon_auth.settings import Settings
+from falcon_auth.store import OutboxStore
+
+CONSOLE_SENDER = Address("Falcon Auth", "falcon-auth", "localhost")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What use cases ask for mails, and what delivers them."""
+
+    mails: Mails
+    letters: Letters
+    transport: Transport
+    dispatcher: Dispatcher
+
+
+def make_delivery(
+    settings: Settings,
+    outbox: OutboxStore,
+    tokens: LinkTokens,
+    metrics: Metrics,
+    *,
+    clock: Callable[[], float],
+) -> Delivery:
+    """Build it, for settings that send mail.
+
+    Raises `ConfigurationError` where templates, folder or CA file cannot be used.
+    """
+    letters = Letters(
+        make_templates(settings),
+        tokens,
+        public_url=settings.public_base,
+        sender=sender_of(settings),
+        clock=clock,
+    )
+    transport = make_transport(settings)
+    dispatcher = Dispatcher(
+        outbox,
+        {"mail": MailChannel(letters, transport)},
+        clock=clock,
+        count=metrics.delivery,
+        threshold=settings.circuit_breaker_threshold,
+        timeout=settings.circuit_breaker_timeout,
+    )
+    _show(metrics, dispatcher, "mail", clock)
+    mails = QueuedMails(clock=clock, expect=dispatcher.expect)
+    return Delivery(mails, letters, transport, dispatcher)
+
+
+def sender_of(settings: Settings) -> Address:
+    """Return MAIL_FROM; what is printed only needs none."""
+    return parse_sender(settings.mail_from) if settings.mail_from else CONSOLE_SENDER
+
+
+def make_templates(settings: Settings) -> Templates:
+    """Return the templates, each of which has been rendered once. Raises `ConfigurationError`."""
+    templates = Templates(settings.mail_templates)
+    host = urlsplit(settings.public_base).hostname or ""
+    try:
+        templates.check({"public_url": settings.public_base, "service": host})
+    except TemplateFaultError as error:
+        raise ConfigurationError(f"MAIL_TEMPLATES: {error}") from None
+    return templates
+
+
+def make_transport(settings: Settings) -> Transport:
+    """Return what MAIL_URL names. No server is connected yet. Raises `ConfigurationError`."""
+    if settings.mail_url is None:
+        return ConsoleTransport()
+    target = parse_mail_url(settings.mail_url.get_secret_value())
+    if isinstance(target, MailServer):
+        return SmtpTransport(
+            target,
+            hello=urlsplit(settings.public_base).hostname or "localhost",
+            tls=None if target.security == "none" else _tls(settings),
+            deadline_seconds=DELIVERY_SECONDS,
+        )
+    if not (target.is_dir() and os.access(target, os.W_OK | os.X_OK)):
+        raise ConfigurationError("MAIL_URL: names no folder that can be written to")
+    return FolderTransport(target)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.mail_ca_file)
+    except OSError:
+        raise ConfigurationError("MAIL_CA_FILE: cannot be read as certificates in PEM") from None
+
+
+def _show(
+    metrics: Metrics, dispatcher: Dispatcher, channel: str, clock: Callable[[], float]
+) -> None:
+    def oldest_seconds() -> float:
+        oldest_at = dispatcher.counted(channel).oldest_at
+        return 0.0 if oldest_at is None else max(0.0, clock() - oldest_at)
+
+    metrics.gauge(
+        "outbox_waiting",
+        "Messages that wait to be delivered",
+        lambda: dispatcher.counted(channel).waiting,
+        combine="max",
+        channel=channel,
+    )
+    metrics.gauge(
+        "outbox_failed",
+        "Messages that were given up",
+        lambda: dispatcher.counted(channel).failed,
+        combine="max",
+        channel=channel,
+    )
+    metrics.gauge(
+        "outbox_oldest_seconds",
+        "Age of the oldest message that waits",
+        oldest_seconds,
+        combine="max",
+        channel=channel,
+    )
+    metrics.watch_breaker(channel, partial(dispatcher.state, channel))

@@ -1,0 +1,316 @@
+"""Sessions: open, refresh, list and end them, and authenticate access tokens.
+
+A session is one record with a generation number; a refresh token names both. Rotation is
+one compare-and-set of that number, so nothing secret is stored and a forged token never
+reaches the store (RFC 9700, 4.14.2).
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from falcon_auth.delivery.mails import NO_MAILS, Mails
+from falcon_auth.errors import (
+    AuthError,
+    ExpiredTokenError,
+    InvalidCredentialsError,
+    InvalidTokenError,
+    NotFoundError,
+    ReusedTokenError,
+    RevokedTokenError,
+)
+from falcon_auth.models import (
+    PASSWORD_METHOD,
+    Caller,
+    Client,
+    Effects,
+    Login,
+    Message,
+    Session,
+    User,
+)
+from falcon_auth.observability.events import LOG_ONLY, Events
+from falcon_auth.sessions.signed_tokens import SignedToken
+from falcon_auth.sessions.tokens import Claims, TokenCodec
+from falcon_auth.store import SessionStore
+
+ENDED_RETENTION_SECONDS = 3600  # Ended sessions are kept, so that ending one again is a 204.
+REUSED_MAIL: Literal["refresh_token_reused"] = "refresh_token_reused"
+SWEEP_SLICE = 500  # Sessions forgotten in one step: about a millisecond of the store's lock.
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What a log-in or a refresh hands out; `issued_at` is in epoch seconds."""
+
+    user: User
+    access: SignedToken = field(repr=False)
+    refresh: SignedToken = field(repr=False)
+    issued_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A further access token of a session; `issued_at` is in epoch seconds."""
+
+    access: SignedToken = field(repr=False)
+    issued_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """Lifetimes in seconds; `per_user` is the maximum number of sessions."""
+
+    refresh: float
+    session: float
+    grace: float
+    leeway: float
+    per_user: int
+
+
+class Sessions:
+    """The use cases around sessions. Safe to call from any thread.
+
+    *demand_factor* returns the refusal of a log-in that lacks a second factor.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        codec: TokenCodec,
+        lifetimes: Lifetimes,
+        *,
+        clock: Callable[[], float],
+        demand_factor: Callable[[Login], AuthError],
+        mails: Mails = NO_MAILS,
+        events: Events = LOG_ONLY,
+    ) -> None:
+        self._demand_factor = demand_factor
+        self._mails = mails
+        self._store = store
+        self._codec = codec
+        self._lifetimes = lifetimes
+        self._clock = clock
+        self._events = events
+
+    def begin(
+        self, user_id: str, client: Client, methods: tuple[str, ...] = (PASSWORD_METHOD,)
+    ) -> Session:
+        """Return the record of a new session; the caller stores it."""
+        now = self._clock()
+        return Session(
+            id=str(uuid.uuid4()),
+            user_id=user_id,
+            created_at=now,
+            last_used_at=now,
+            expires_at=self._refresh_expiry(created_at=now, now=now),
+            auth_time=now,
+            amr=methods,
+            user_agent=client.user_agent,
+            ip=client.ip,
+        )
+
+    def open(self, login: Login, client: Client) -> TokenPair:
+        """Open a session for a user who has just proved who they are.
+
+        This is the one way to a session for a user who exists already, and so where nobody passes
+        by a second factor: raises `SecondFactorRequiredError` where the user has one, and one
+        proof alone was given. Raises `InvalidCredentialsError` if password or factors were
+        changed or the user disabled in the meantime, and `FactorInvalidError` if the factor's
+        proof was used in the meantime.
+        """
+        if not login.is_complete:
+            raise self._demand_factor(login)
+        session = self.begin(login.user.id, client, login.methods)
+        opening = self._store.open(session, login=login, limit=self._lifetimes.per_user)
+        if opening is None:
+            self._events.record("login_failed", user_id=login.user.id, reason="changed")
+            raise InvalidCredentialsError
+        self._events.record(
+            "sessions_ended", count=opening.evicted, user_id=opening.user.id, reason="evicted"
+        )
+        return self.issue(opening.user, session)
+
+    def issue(self, user: User, session: Session) -> TokenPair:
+        """Sign the pair of tokens of a session's current generation."""
+        return TokenPair(
+            user=user,
+            access=self._codec.issue_access(user, session),
+            refresh=self._codec.issue_refresh(user, session),
+            issued_at=math.floor(self._clock()),
+        )
+
+    def issue_access(self, user: User, session: Session) -> AccessToken:
+        """Sign a further access token of a session."""
+        return AccessToken(
+            self._codec.issue_access(user, session), issued_at=math.floor(self._clock())
+        )
+
+    def refresh(self, token: str) -> TokenPair:
+        """Spend a refresh token; return its successor.
+
+        A token spent within the grace is answered with the successor that was issued
+        then. Raises `ReusedTokenError`, and ends the session, where a spent token comes back
+        later; `RevokedTokenError`, `ExpiredTokenError`, `InvalidTokenError`.
+        """
+        claims = self._codec.verify_refresh(token)
+        session, user = self._live(claims)
+        generation = claims.generation
+        if generation > session.generation:
+            # Only a store that was put back in time knows less than the tokens it issued;
+            # what happened since is unknown, so the chain ends here.
+            self._events.record("session_behind_token", session_id=session.id, user_id=user.id)
+            self._end(session.id, user.id, "behind")
+            raise RevokedTokenError
+        now = self._clock()
+        expires_at = self._refresh_expiry(created_at=session.created_at, now=now)
+        if expires_at <= now:  # Within the leeway, but the session's last day is over.
+            raise ExpiredTokenError
+        rotation = self._store.rotate(
+            session.id, expected=generation, now=now, expires_at=expires_at
+        )
+        if rotation is None:
+            raise RevokedTokenError
+        if not rotation.won and not self._is_lost_answer(rotation.session, generation, now):
+            self._events.record("refresh_token_reused", session_id=session.id, user_id=user.id)
+            self._end(session.id, user.id, "reuse", self._mails.message(REUSED_MAIL, user))
+            raise ReusedTokenError
+        self._events.record("refreshed", result="rotated" if rotation.won else "repeated")
+        return self.issue(user, rotation.session)
+
+    def authenticate(self, token: str) -> Caller:
+        """Return the caller that an access token identifies. Reads the store once.
+
+        Raises `RevokedTokenError`, `ExpiredTokenError` or `InvalidTokenError`.
+        """
+        return self.introspect(token)[1]
+
+    def introspect(self, token: str) -> tuple[Claims, Caller]:
+        """Return the claims of an access token and the caller it identifies (RFC 7662).
+
+        A refresh token is never accepted, since it does not authorise requests. Raises as
+        `authenticate` does.
+        """
+        claims = self._codec.verify_access(token)
+        session, user = self._live(claims)
+        return claims, Caller(user, session)
+
+    def log_out(self, token: str) -> None:
+        """End the session of a refresh token, be it spent, expired or revoked.
+
+        Raises `InvalidTokenError` for anything but a refresh token of this service.
+        """
+        self._end_session_of(self._codec.verify_refresh(token, even_expired=True))
+
+    def revoke(self, token: str) -> None:
+        """End the session of a token (RFC 7009): any refresh token, or a valid access token.
+
+        The token itself is the credential. Anything else is ignored (RFC 7009, 2.2).
+        """
+        try:
+            claims: Claims
+            try:
+                claims = self._codec.verify_refresh(token, even_expired=True)
+            except InvalidTokenError:
+                claims = self._codec.verify_access(token)
+            self._end_session_of(claims)
+        except InvalidTokenError as error:
+            self._events.record("revocation_ignored", reason=error.reason)
+        except ExpiredTokenError:
+            self._events.record("revocation_ignored", reason="expired")
+
+    def list(self, caller: Caller) -> Iterable[Session]:
+        """Return the live sessions of the caller's user, newest first."""
+        return self.list_of(caller.user.id)
+
+    def end(self, caller: Caller, session_id: str) -> None:
+        """End one of the caller's own sessions.
+
+        One that has ended already stays as it is. Raises `NotFoundError` for other users' sessions,
+        so that ids cannot be probed, and for sessions that ended more than an hour ago, whether or
+        not they have been swept.
+        """
+        found = self._store.find(session_id)
+        if found is None or found[0].user_id != caller.user.id:
+            raise NotFoundError
+        now = self._clock()
+        over_at = self._over_at(found[0], now)
+        if over_at is None:
+            self._end(session_id, caller.user.id, "revoked")
+        elif over_at <= now - ENDED_RETENTION_SECONDS:
+            raise NotFoundError
+
+    def end_all(self, caller: Caller) -> None:
+        """End every session of the caller's user, this one too."""
+        self.end_all_of(caller.user.id)
+
+    def end_all_of(self, user_id: str) -> int:
+        """End every session of a user; return how many there were."""
+        count = self._store.end_all_of(user_id, now=self._clock())
+        self._events.record("sessions_ended", count=count, user_id=user_id, reason="revoked")
+        return count
+
+    def list_of(self, user_id: str) -> Iterable[Session]:
+        """Return the live sessions of a user, newest first."""
+        return self._store.list_live(user_id, now=self._clock())
+
+    def sweep(self) -> bool:
+        """Delete up to `SWEEP_SLICE` unusable sessions; return whether there may be more."""
+        now = self._clock()
+        return self._store.sweep(
+            expired_before=now - self._lifetimes.leeway - ENDED_RETENTION_SECONDS,
+            ended_before=now - ENDED_RETENTION_SECONDS,
+            limit=SWEEP_SLICE,
+        )
+
+    def _end_session_of(self, claims: Claims) -> None:
+        found = self._store.find(claims.session_id)
+        if found is None:
+            return
+        _check_binding(claims, found[0])
+        self._end(claims.session_id, claims.user_id, "logout")
+
+    def _end(
+        self, session_id: str, user_id: str, reason: str, mail: tuple[Message, ...] = ()
+    ) -> None:
+        if self._store.end(session_id, now=self._clock(), effects=Effects(messages=mail)):
+            self._events.record(
+                "session_ended", session_id=session_id, user_id=user_id, reason=reason
+            )
+
+    def _live(self, claims: Claims) -> tuple[Session, User]:
+        found = self._store.find(claims.session_id)
+        if found is None:
+            raise RevokedTokenError
+        session, user = found
+        _check_binding(claims, session)
+        if session.ended_at is not None or not user.is_active:
+            raise RevokedTokenError
+        return session, user
+
+    def _over_at(self, session: Session, now: float) -> float | None:
+        """Return when a session ended or expired (epoch seconds); None if it is live."""
+        if session.ended_at is not None:
+            return session.ended_at
+        expired_at = session.expires_at + self._lifetimes.leeway
+        return expired_at if expired_at <= now else None
+
+    def _refresh_expiry(self, *, created_at: float, now: float) -> float:
+        return min(now + self._lifetimes.refresh, created_at + self._lifetimes.session)
+
+    def _is_lost_answer(self, session: Session, spent: int, now: float) -> bool:
+        """Return whether to repeat the successor: the token is one step old, within the grace."""
+        grace = self._lifetimes.grace
+        # The distance, not the difference: another process's clock may be slightly ahead.
+        recent = abs(now - session.last_used_at) <= grace
+        return grace > 0 and recent and session.generation == spent + 1
+
+
+def _check_binding(claims: Claims, session: Session) -> None:
+    # Not the address: the session that asks for another one goes on with the tokens that it has.
+    if session.user_id != claims.user_id:
+        raise InvalidTokenError("binding")

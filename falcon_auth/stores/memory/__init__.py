@@ -1,0 +1,1 @@
+"""The store in memory: dicts behind one lock, optionally with a snapshot file."""

@@ -1,0 +1,193 @@
+"""The records in memory with their indexes. Callers hold the store's lock."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import replace
+from itertools import islice
+
+from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
+from falcon_auth.models import Session, User
+
+MINUTE = 60  # Seconds: sessions are looked through for expired ones by the minute of their end.
+
+
+class UserTable:
+    """Users by id, by e-mail key and by user name."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, User] = {}
+        self.id_by_email: dict[str, str] = {}
+        self._id_by_username: dict[str | None, str] = {}  # None is never a key of it.
+
+    def find_by_email(self, key: str) -> User | None:
+        """Return the user with that e-mail key."""
+        user_id = self.id_by_email.get(key)
+        return None if user_id is None else self.by_id[user_id]
+
+    def conflict_of(self, user: User) -> type[AuthError] | None:
+        """Return why a user cannot be stored: another has its address, or else its name."""
+        if self.id_by_email.get(user.email_key, user.id) != user.id:
+            return DuplicateEmailError
+        if self._id_by_username.get(user.username_key, user.id) != user.id:
+            return DuplicateUsernameError
+        return None
+
+    def add(self, user: User) -> None:
+        """Add a user that has no conflict."""
+        self.by_id[user.id] = user
+        self.id_by_email[user.email_key] = user.id
+        if user.username_key is not None:
+            self._id_by_username[user.username_key] = user.id
+
+    def replace(self, user: User) -> None:
+        """Put a user, who has no conflict, in the place of its former state."""
+        former = self.by_id[user.id]
+        if (former.email_key, former.username_key) != (user.email_key, user.username_key):
+            self.remove(former)
+            self.add(user)
+        else:
+            self.by_id[user.id] = user
+
+    def remove(self, user: User) -> None:
+        """Forget a user."""
+        del self.by_id[user.id]
+        del self.id_by_email[user.email_key]
+        self._id_by_username.pop(user.username_key, None)
+
+
+class SessionTable:
+    """Sessions by id, open sessions by user, and the indexes for sweeping.
+
+    That is the open ones by the minute in which they expire, with a heap of those minutes, and
+    the ended ones in the order of their ends. No session is in both.
+    """
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Session] = {}
+        self.open_ids: dict[str, tuple[str, ...]] = {}  # By user, oldest first.
+        self._expiring: dict[int, dict[str, None]] = {}
+        self._minutes: list[int] = []
+        self._ended: deque[tuple[float, str]] = deque()
+
+    def add(self, session: Session) -> None:
+        """Add a session, open or ended."""
+        self.by_id[session.id] = session
+        if session.ended_at is None:
+            self.open_ids[session.user_id] = (*self.open_ids.get(session.user_id, ()), session.id)
+            self._expect_expiry(session)
+        else:
+            self._ended.append((session.ended_at, session.id))
+
+    def sort_ended(self) -> None:
+        """Sort the ended sessions by end time, after loading them in any order."""
+        self._ended = deque(sorted(self._ended))
+
+    def open_of(self, user_id: str) -> list[Session]:
+        """Return the sessions that were not ended, in the order of their log-ins."""
+        return [self.by_id[name] for name in self.open_ids.get(user_id, ())]
+
+    def rotate(self, session: Session, *, now: float, expires_at: float) -> Session:
+        """Advance an open session by one generation; return its new state."""
+        self._expect_no_expiry(session)
+        rotated = replace(
+            session,
+            generation=session.generation + 1,
+            last_used_at=now,
+            expires_at=expires_at,
+        )
+        self._expect_expiry(rotated)
+        self.by_id[session.id] = rotated
+        return rotated
+
+    def confirm(self, session: Session, auth_time: float, amr: tuple[str, ...]) -> Session:
+        """Remember a further proof in an open session; return its new state."""
+        confirmed = replace(session, auth_time=auth_time, amr=amr)
+        self.by_id[session.id] = confirmed
+        return confirmed
+
+    def end(self, session: Session, now: float) -> None:
+        """End an open session."""
+        self.by_id[session.id] = replace(session, ended_at=now)
+        self._close(session)
+        self._ended.append((now, session.id))
+
+    def end_all_of(self, user_id: str, now: float, keep: str | None = None) -> int:
+        """End the open sessions of a user, expired ones too: their leeway may still run."""
+        ending = [session for session in self.open_of(user_id) if session.id != keep]
+        for session in ending:
+            self.end(session, now)
+        return len(ending)
+
+    def forget_all_of(self, user_id: str) -> int:
+        """Forget every session of a user, and return how many were open.
+
+        Takes time with all sessions that ended within the hour.
+        """
+        still_open = self.open_of(user_id)
+        for session in still_open:
+            self._close(session)
+            del self.by_id[session.id]
+        ended = [name for _, name in self._ended if self.by_id[name].user_id == user_id]
+        if ended:
+            for name in ended:
+                del self.by_id[name]
+            self._ended = deque(each for each in self._ended if each[1] in self.by_id)
+        return len(still_open)
+
+    def make_room(self, user_id: str, limit: int, now: float) -> int:
+        """End the least recently refreshed of a user's sessions until one more fits; count them."""
+        live = self.open_of(user_id)
+        excess = max(0, len(live) - (limit - 1))
+        if excess:
+            for session in sorted(live, key=lambda each: each.last_used_at)[:excess]:
+                self.end(session, now)
+        return excess
+
+    def sweep_ended(self, ended_before: float, limit: int) -> list[str]:
+        """Forget up to *limit* sessions that ended before then; return their ids."""
+        swept: list[str] = []
+        while len(swept) < limit and self._ended and self._ended[0][0] < ended_before:
+            swept.append(self._ended.popleft()[1])
+            del self.by_id[swept[-1]]
+        return swept
+
+    def sweep_expired(self, expired_before: float, limit: int) -> tuple[int, bool]:
+        """Forget expired sessions; return how many, and whether there may be more."""
+        swept = 0
+        while self._minutes and self._minutes[0] * MINUTE < expired_before:
+            if limit <= 0:
+                return swept, True
+            bucket = self._expiring[self._minutes[0]]
+            looked_at = [self.by_id[name] for name in islice(bucket, limit)]
+            limit -= len(looked_at) + 1  # An empty minute takes time as well.
+            expired = [each for each in looked_at if each.expires_at < expired_before]
+            for session in expired:
+                self._close(session)
+                del self.by_id[session.id]
+            swept += len(expired)
+            if len(expired) < len(looked_at):  # This minute is not over yet.
+                return swept, False
+            if not bucket:
+                del self._expiring[heapq.heappop(self._minutes)]
+        return swept, False
+
+    def _close(self, session: Session) -> None:
+        """Remove a session from the indexes of open sessions."""
+        self._expect_no_expiry(session)
+        left = tuple(name for name in self.open_ids[session.user_id] if name != session.id)
+        if left:
+            self.open_ids[session.user_id] = left
+        else:
+            del self.open_ids[session.user_id]
+
+    def _expect_expiry(self, session: Session) -> None:
+        minute = int(session.expires_at // MINUTE)
+        if minute not in self._expiring:
+            self._expiring[minute] = {}
+            heapq.heappush(self._minutes, minute)
+        self._expiring[minute][session.id] = None
+
+    def _expect_no_expiry(self, session: Session) -> None:
+        del self._expiring[int(session.expires_at // MINUTE)][session.id]

@@ -1,0 +1,274 @@
+"""The users in memory."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
+from falcon_auth.models import NO_EFFECTS, Effects, Login, Session, User
+from falcon_auth.store import Addition, Change
+from falcon_auth.stores.memory.state import MemoryState
+
+
+class MemoryUsers:
+    """A `UserStore` in dicts; every path that a request takes is O(1)."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    def add(
+        self, user: User, session: Session | None = None, *, effects: Effects = NO_EFFECTS
+    ) -> None:
+        """Check and insert under one lock."""
+        with self._state.lock:
+            conflict = self._state.users.conflict_of(user)
+            if conflict is not None:
+                raise conflict
+            self._state.users.add(user)
+            if session is not None:
+                self._state.sessions.add(session)
+            self._state.changed(effects)
+
+    def add_quietly(self, user: User, *, effects: Mapping[Addition, Effects]) -> Addition:
+        """Check and insert under one lock."""
+        with self._state.lock:
+            conflict = self._state.users.conflict_of(user)
+            result: Addition = "added"
+            if conflict is DuplicateUsernameError:
+                user, result = replace(user, username=None), "unnamed"
+            elif conflict is not None:
+                result = "taken"
+            if result != "taken":
+                self._state.users.add(user)
+            self._state.changed(effects[result])
+            return result
+
+    def add_many(self, users: Sequence[User]) -> dict[str, type[AuthError]]:
+        """Check and insert all of them under one lock."""
+        refused: dict[str, type[AuthError]] = {}
+        with self._state.lock:
+            for user in users:
+                conflict = self._state.users.conflict_of(user)
+                if user.id in self._state.users.by_id:
+                    conflict = DuplicateEmailError
+                if conflict is not None:
+                    refused[user.id] = conflict
+                else:
+                    self._state.users.add(user)
+                    self._state.changed(NO_EFFECTS)
+        return refused
+
+    def list_by_email(self, *, after: str, limit: int) -> list[User]:
+        """Sort all users; for commands, not for requests."""
+        with self._state.lock:
+            users = self._state.users
+            keys = heapq.nsmallest(limit, (key for key in users.id_by_email if key > after))
+            return [users.by_id[users.id_by_email[key]] for key in keys]
+
+    def find_by_email(self, key: str) -> User | None:
+        """Look the key up."""
+        with self._state.lock:
+            return self._state.users.find_by_email(key)
+
+    def upgrade_hash(self, login: Login) -> None:
+        """Compare and set under one lock."""
+        with self._state.lock:
+            stored = self._state.users.by_id.get(login.user.id)
+            if stored is not None and stored.password_hash == login.user.password_hash:
+                new_hash = login.upgraded_hash or stored.password_hash
+                upgraded = replace(stored, password_hash=new_hash)
+                self._state.users.replace(upgraded)
+                self._state.changed(NO_EFFECTS)
+
+    def change_password(
+        self,
+        user: User,
+        password_hash: str,
+        *,
+        keep_session: str,
+        now: float,
+        effects: Effects = NO_EFFECTS,
+    ) -> Change | None:
+        """Compare and set under one lock."""
+        with self._state.lock:
+            stored = self._state.users.by_id.get(user.id)
+            if (
+                stored is None
+                or not stored.is_active
+                or stored.password_version != user.password_version
+                or keep_session not in self._state.sessions.open_ids.get(user.id, ())
+            ):
+                return None
+            changed = replace(
+                stored,
+                password_hash=password_hash,
+                password_version=stored.password_version + 1,
+                updated_at=now,
+            )
+            self._state.users.replace(changed)
+            ended = self._state.sessions.end_all_of(user.id, now, keep=keep_session)
+            self._state.changed(effects)
+            return Change(ended)
+
+    def set_password(
+        self, user_id: str, password_hash: str, *, now: float, effects: Effects = NO_EFFECTS
+    ) -> Change | None:
+        """Set it, and end the sessions, under one lock."""
+        with self._state.lock:
+            user = self._state.users.by_id.get(user_id)
+            if user is None:
+                return None
+            changed = replace(
+                user,
+                password_hash=password_hash,
+                password_version=user.password_version + 1,
+                updated_at=now,
+            )
+            self._state.users.replace(changed)
+            ended = self._state.sessions.end_all_of(user_id, now)
+            self._state.changed(effects)
+            return Change(ended)
+
+    def set_active(
+        self, user_id: str, *, active: bool, now: float, effects: Effects = NO_EFFECTS
+    ) -> Change | None:
+        """Set it, and end the sessions where it disables, under one lock."""
+        with self._state.lock:
+            user = self._state.users.by_id.get(user_id)
+            if user is None:
+                return None
+            self._state.users.replace(replace(user, is_active=active, updated_at=now))
+            ended = 0 if active else self._state.sessions.end_all_of(user_id, now)
+            self._state.changed(effects)
+            return Change(ended)
+
+    # --- The life of an account
+
+    def find(self, user_id: str) -> User | None:
+        """Look the id up."""
+        with self._state.lock:
+            return self._state.users.by_id.get(user_id)
+
+    def tell(self, user: User, effects: Effects) -> bool:
+        """Compare and write under one lock."""
+        with self._state.lock:
+            if self._unchanged(user) is None:
+                return False
+            self._state.changed(effects)
+            return True
+
+    def verify_email(self, user: User, *, now: float, effects: Effects = NO_EFFECTS) -> bool:
+        """Compare and set under one lock."""
+        with self._state.lock:
+            stored = self._unchanged(user)
+            if stored is None:
+                return False
+            version = stored.email_version + 1
+            verified = replace(stored, email_verified=True, email_version=version, updated_at=now)
+            self._state.users.replace(verified)
+            self._state.changed(effects)
+            return True
+
+    def reset_password(
+        self, user: User, password_hash: str, *, now: float, effects: Effects = NO_EFFECTS
+    ) -> Change | None:
+        """Compare and set under one lock."""
+        with self._state.lock:
+            stored = self._unchanged(user)
+            if stored is None:
+                return None
+            if not stored.email_verified:
+                stored = self._forget_unproven_ways_in(stored)
+            reset = replace(
+                stored,
+                password_hash=password_hash,
+                password_version=stored.password_version + 1,
+                email_verified=True,
+                email_version=stored.email_version + (not stored.email_verified),
+                updated_at=now,
+            )
+            self._state.users.replace(reset)
+            ended = self._state.sessions.end_all_of(user.id, now)
+            self._state.changed(effects)
+            return Change(ended)
+
+    def change_email(
+        self,
+        user: User,
+        *,
+        email: str,
+        email_key: str,
+        keep_session: str,
+        now: float,
+        effects: Effects = NO_EFFECTS,
+    ) -> Change | None:
+        """Compare and set under one lock."""
+        with self._state.lock:
+            stored = self._unchanged(user)
+            is_open = keep_session in self._state.sessions.open_ids.get(user.id, ())
+            if stored is None or not is_open:
+                return None
+            changed = replace(
+                stored,
+                email=email,
+                email_key=email_key,
+                email_verified=True,
+                email_version=stored.email_version + 1,
+                updated_at=now,
+            )
+            self._replace_unless_taken(changed)
+            ended = self._state.sessions.end_all_of(user.id, now, keep=keep_session)
+            self._state.changed(effects)
+            return Change(ended)
+
+    def rename(
+        self, user_id: str, username: str | None, *, now: float, effects: Effects = NO_EFFECTS
+    ) -> User | None:
+        """Check and set under one lock."""
+        with self._state.lock:
+            stored = self._state.users.by_id.get(user_id)
+            if stored is None:
+                return None
+            renamed = replace(stored, username=username, updated_at=now)
+            self._replace_unless_taken(renamed)
+            self._state.changed(effects)
+            return renamed
+
+    def delete(
+        self, user_id: str, *, only_version: int | None = None, effects: Effects = NO_EFFECTS
+    ) -> Change | None:
+        """Forget all of it under one lock."""
+        with self._state.lock:
+            user = self._state.users.by_id.get(user_id)
+            if user is None or only_version not in {None, user.email_version}:
+                return None
+            live = self._state.sessions.forget_all_of(user_id)
+            self._state.outbox.forget_all_of(user_id)
+            self._state.factors.forget_all_of(user_id)
+            self._state.users.remove(user)
+            self._state.changed(effects)
+            return Change(live)
+
+    def _unchanged(self, user: User) -> User | None:
+        """Return the stored user, where neither password nor address changed since it was read."""
+        stored = self._state.users.by_id.get(user.id)
+        if stored is None or not stored.is_active:
+            return None
+        read = (user.password_version, user.email_version)
+        return stored if (stored.password_version, stored.email_version) == read else None
+
+    def _replace_unless_taken(self, user: User) -> None:
+        conflict = self._state.users.conflict_of(user)
+        if conflict is not None:
+            raise conflict
+        self._state.users.replace(user)
+
+    def _forget_unproven_ways_in(self, user: User) -> User:
+        """Forget the ways in, beside password and sessions, of who registered the address.
+
+        Returns the user without them. Whoever adds such a way (identities) forgets it here.
+        """
+        self._state.factors.forget_all_of(user.id)
+        return replace(user, factor_count=0, factors_version=user.factors_version + 1)

@@ -1,0 +1,76 @@
+"""What a change writes beside itself: audit events and messages, in its own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection, Integer, bindparam, cast, func, literal_column, select
+
+from falcon_auth.models import Effects, Message
+from falcon_auth.store import MAX_WAITING_PER_USER
+from falcon_auth.stores.sql.tables import audit_events, outbox
+
+OUTBOX_LOCK = 0x6F757462  # PostgreSQL's advisory locks are numbers that applications choose.
+
+log = structlog.get_logger("falcon_auth.outbox")
+
+
+def write_effects(connection: Connection, effects: Effects) -> None:
+    """Write them in the caller's transaction, as the last that it does.
+
+    Without any, no statement is run.
+    """
+    if effects.events:
+        connection.execute(audit_events.insert(), [asdict(event) for event in effects.events])
+    if effects.messages:
+        if connection.dialect.name == "postgresql":
+            _wait_for_turn(connection, effects.messages)
+        for message in effects.messages:
+            if not connection.execute(_INSERT, asdict(message)).all():
+                log.error("message_dropped", channel=message.channel, topic=message.topic)
+
+
+def _wait_for_turn(connection: Connection, messages: Sequence[Message]) -> None:
+    """Let one transaction at a time write messages of a user, until it is committed.
+
+    A position is drawn at the insert: without this, a later one could be seen and delivered before
+    an earlier one is there. The lock is not the user's row: whoever holds a session's row already
+    and waits for the user's would meet those who take them the other way round.
+    """
+    users = {message.user_id for message in messages if message.user_id is not None}
+    for number in sorted(UUID(user_id).int >> 97 for user_id in users):  # 31 bits of them.
+        connection.execute(_LOCK, {"number": number})
+
+
+_LOCK = select(
+    func.pg_advisory_xact_lock(
+        literal_column(str(OUTBOX_LOCK), Integer), cast(bindparam("number"), Integer)
+    )
+)
+_COLUMNS = [outbox.c[field.name] for field in fields(Message)]
+_same_user = outbox.alias()
+_waiting = (
+    select(literal_column("1"))
+    .where(
+        _same_user.c.user_id == bindparam("user_id", type_=outbox.c.user_id.type),
+        _same_user.c.channel == bindparam("channel"),
+        _same_user.c.failed_at.is_(None),
+    )
+    .limit(MAX_WAITING_PER_USER)
+    .subquery()
+)
+_INSERT = (
+    outbox.insert()
+    .from_select(
+        [column.name for column in _COLUMNS],
+        select(
+            *(cast(bindparam(column.name, type_=column.type), column.type) for column in _COLUMNS)
+        ).where(
+            select(func.count()).select_from(_waiting).scalar_subquery() < MAX_WAITING_PER_USER
+        ),
+    )
+    .returning(outbox.c.position)
+)

@@ -1,0 +1,1 @@
+"""One module a version; `falcon_auth.stores.sql.tables.REVISIONS` lists them in order."""

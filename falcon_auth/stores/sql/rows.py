@@ -1,0 +1,42 @@
+"""Conversion between rows and records: each record's columns in the order of its fields."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from typing import Any
+
+from falcon_auth.models import Factor, Session, User
+from falcon_auth.stores.sql.factor_tables import factors
+from falcon_auth.stores.sql.tables import sessions, users
+
+NO_ID = "00000000-0000-0000-0000-000000000000"  # Matches no row.
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_USER_FIELDS = [field.name for field in fields(User)]
+_SESSION_FIELDS = [field.name for field in fields(Session)]
+_FACTOR_FIELDS = [field.name for field in fields(Factor)]
+
+USER_COLUMNS = [users.c[name] for name in _USER_FIELDS]
+SESSION_COLUMNS = [sessions.c[name] for name in _SESSION_FIELDS]
+FACTOR_COLUMNS = [factors.c[name] for name in _FACTOR_FIELDS]
+
+
+def valid_id(given: str) -> str:
+    """Return *given* if it is a UUID, or an id that no row has: it may come from a URL."""
+    return given if _ID.fullmatch(given) else NO_ID
+
+
+def to_user(row: Any) -> User:
+    """Make a user of a row that begins with `USER_COLUMNS`."""
+    return User(**dict(zip(_USER_FIELDS, row, strict=False)))
+
+
+def to_factor(row: Any) -> Factor:
+    """Make a factor of a row that begins with `FACTOR_COLUMNS`."""
+    return Factor(**dict(zip(_FACTOR_FIELDS, row, strict=False)))
+
+
+def to_session(row: Any) -> Session:
+    """Make a session of a row that begins with `SESSION_COLUMNS`."""
+    return Session(**dict(zip(_SESSION_FIELDS, row, strict=False)))

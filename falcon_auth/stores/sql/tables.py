@@ -1,0 +1,216 @@
+"""The tables. The migrations make them; a test compares the two."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Dialect,
+    Double,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    Uuid,
+    false,
+    inspect,
+    text,
+)
+
+# The migrations, oldest first; a database must be at the last one to be served.
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ix": "%(table_name)s_%(column_0_name)s_idx",
+    }
+)
+
+
+class Words(TypeDecorator[tuple[str, ...]]):
+    """A tuple of words, none of which holds a space, as one text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, _dialect: Dialect) -> str | None:
+        """Write the words."""
+        return None if value is None else " ".join(value)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> tuple[str, ...]:
+        """Read them."""
+        return tuple((value or "").split())
+
+
+class Members(TypeDecorator[dict[str, Any]]):
+    """The members of a JSON object as text, which any character can be written in."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, Any] | None, _dialect: Dialect) -> str | None:
+        """Write the object in ASCII: PostgreSQL refuses NUL, also where it is escaped in jsonb."""
+        return None if value is None else json.dumps(dict(value), separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> dict[str, Any]:
+        """Read it."""
+        members: dict[str, Any] = json.loads(value or "{}")
+        return members
+
+
+# Texts have no lengths: the domain bounds every one of them, and SQLite ignores lengths.
+# Times are epoch seconds as the records have them: nothing is lost between stores.
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("email_key", Text, nullable=False),
+    Column("username", Text),
+    Column("username_key", Text),
+    Column("password_hash", Text, nullable=False),
+    Column("password_version", Integer, nullable=False),
+    Column("email_version", Integer, nullable=False, server_default=text("0")),
+    Column("email_verified", Boolean, nullable=False, server_default=false()),
+    Column("factor_count", Integer, nullable=False, server_default=text("0")),
+    Column("factors_version", Integer, nullable=False, server_default=text("0")),
+    Column("is_active", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("last_login_at", Double),
+    Index("users_email_key_idx", "email_key", unique=True),
+    Index("users_username_key_idx", "username_key", unique=True),
+)
+
+_session_user = Column("user_id", Uuid(as_uuid=False), ForeignKey("users.id"), nullable=False)
+_expires_at = Column("expires_at", Double, nullable=False)
+_ended_at = Column("ended_at", Double)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    _session_user,
+    Column("generation", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("last_used_at", Double, nullable=False),
+    _expires_at,
+    _ended_at,
+    Column("auth_time", Double, nullable=False, server_default=text("0")),
+    Column("amr", Words, nullable=False, server_default=text("''")),
+    Column("user_agent", Text),
+    Column("ip", Text),
+    # The live ones of a user: at most SESSIONS_PER_USER, so their order needs no index.
+    Index(
+        "sessions_live_idx",
+        _session_user,
+        postgresql_where=_ended_at.is_(None),
+        sqlite_where=_ended_at.is_(None),
+    ),
+    # What the sweep looks for.
+    Index("sessions_expires_at_idx", _expires_at),
+    Index(
+        "sessions_ended_at_idx",
+        _ended_at,
+        postgresql_where=_ended_at.is_not(None),
+        sqlite_where=_ended_at.is_not(None),
+    ),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("hits", Integer, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("ends_at", Double, nullable=False),
+    Index("counters_ends_at_idx", "ends_at"),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("actor", Text),
+    Column("subject", Uuid(as_uuid=False)),  # No foreign key: the trail outlives the user.
+    Column("ip", Text),
+    Column("user_agent", Text),
+    Column("request_id", Text),
+    Column("details", Members, nullable=False),
+)
+
+_message_user = Column("user_id", Uuid(as_uuid=False))
+_channel = Column("channel", Text, nullable=False)
+_position = Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+_due_at = Column("due_at", Double, nullable=False)
+_failed_at = Column("failed_at", Double)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _position,
+    Column("id", Uuid(as_uuid=False), nullable=False),
+    _channel,
+    Column("topic", Text, nullable=False),
+    _message_user,
+    Column("payload", Members, nullable=False),
+    Column("created_at", Double, nullable=False),
+    _due_at,
+    Column("attempts", Integer, nullable=False),
+    _failed_at,
+    Column("error", Text),
+    Index("outbox_id_idx", "id", unique=True),
+    # What a worker looks for: what is due, and whether an older one of the same user waits.
+    Index(
+        "outbox_due_idx",
+        _channel,
+        _due_at,
+        postgresql_where=_failed_at.is_(None),
+        sqlite_where=_failed_at.is_(None),
+    ),
+    Index(
+        "outbox_queue_idx",
+        _message_user,
+        _channel,
+        _position,
+        postgresql_where=_failed_at.is_(None),
+        sqlite_where=_failed_at.is_(None),
+    ),
+    Index(
+        "outbox_failed_at_idx",
+        _failed_at,
+        postgresql_where=_failed_at.is_not(None),
+        sqlite_where=_failed_at.is_not(None),
+    ),
+    sqlite_autoincrement=True,  # Else positions start again once the newest row is gone.
+)
+
+
+def current_revision(engine: Engine) -> str | None:
+    """Return the version of the tables; None where there are none yet."""
+    with engine.connect() as connection:
+        return read_revision(connection)
+
+
+def read_revision(connection: Connection) -> str | None:
+    """Return the version of the tables, as this transaction sees them; None without any."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision

@@ -1,0 +1,241 @@
+"""How a user changes, statement by statement; `SqlUsers` runs them in its transactions.
+
+Each locks the user's row first, and only then what belongs to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Executable,
+    bindparam,
+    case,
+    delete,
+    exc,
+    exists,
+    select,
+    true,
+    update,
+)
+
+from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
+from falcon_auth.models import User
+from falcon_auth.store import Addition
+from falcon_auth.stores.sql.factor_tables import factors
+from falcon_auth.stores.sql.rows import USER_COLUMNS, to_user, valid_id
+from falcon_auth.stores.sql.tables import outbox, sessions, users
+
+
+def add_quietly(connection: Connection, insert: Executable, user: User) -> Addition:
+    """Insert *user* by a statement that does nothing on a conflict.
+
+    A look and an insert, whatever there is; only where somebody else registers in between are
+    there more.
+    """
+    email_taken, name_taken = _find_taken(connection, user)
+    result: Addition = "unnamed" if name_taken else "added"
+    if _insert(connection, insert, replace(user, username=None) if name_taken else user):
+        return result
+    if email_taken or _find_taken(connection, user)[0]:
+        return "taken"
+    _insert(connection, insert, replace(user, username=None))
+    return "unnamed"
+
+
+def verify_email(connection: Connection, user: User, now: float) -> bool:
+    """Note that the address is the user's."""
+    return _change(connection, _VERIFY, user, now=now)
+
+
+def reset_password(connection: Connection, user: User, password_hash: str, now: float) -> bool:
+    """Replace the hash. The version that is compared says whether the address was verified."""
+    if not _change(connection, _RESET, user, now=now, new_hash=password_hash):
+        return False
+    if not user.email_verified:
+        _forget_unproven_ways_in(connection, user)
+    return True
+
+
+def refuse_taken_email(connection: Connection, user: User, email_key: str) -> None:
+    """Raise `DuplicateEmailError` where another user has the address.
+
+    The index decides, but two users who swap their addresses would wait there for each other.
+    """
+    others = {"of_id": user.id, "key": email_key}
+    if connection.scalar(_EMAIL_OF_ANOTHER, others):
+        raise DuplicateEmailError
+
+
+def change_email(
+    connection: Connection, user: User, email: str, email_key: str, now: float
+) -> None:
+    """Replace the address of a user that is locked. Raises `DuplicateEmailError`."""
+    values = {"of_id": user.id, "new_email": email, "new_email_key": email_key, "now": now}
+    with _unless_taken(DuplicateEmailError):
+        connection.execute(_CHANGE_EMAIL, values)
+
+
+def rename(connection: Connection, user_id: str, username: str | None, now: float) -> User | None:
+    """Replace the name. Raises `DuplicateUsernameError`."""
+    username_key = None if username is None else username.lower()
+    others = {"of_id": valid_id(user_id), "name": username_key}
+    if connection.scalar(_NAME_OF_ANOTHER, others):
+        raise DuplicateUsernameError
+    values = {
+        "of_id": valid_id(user_id),
+        "new_name": username,
+        "new_name_key": username_key,
+        "now": now,
+    }
+    with _unless_taken(DuplicateUsernameError):
+        row = connection.execute(_RENAME, values).first()
+    return None if row is None else to_user(row)
+
+
+def lock_unchanged(connection: Connection, user: User) -> bool:
+    """Keep *user* from being deleted meanwhile; False if it is not as it was read."""
+    return connection.execute(_LOCK_UNCHANGED, _as_read(user)).first() is not None
+
+
+def lock_for_change(connection: Connection, user: User) -> bool:
+    """Keep everybody else from changing *user*; False if it is not as it was read."""
+    return connection.execute(_LOCK_FOR_CHANGE, _as_read(user)).first() is not None
+
+
+def delete_user(connection: Connection, user_id: str, only_version: int | None) -> int | None:
+    """Delete a user, and before it what points to it; return how many sessions were open."""
+    of_user = {"of_id": valid_id(user_id)}
+    row = connection.execute(_LOCK_FOR_DELETION, of_user).first()
+    if row is None or only_version not in {None, row.email_version}:
+        return None
+    connection.execute(_DELETE_FACTORS, of_user)
+    ended = connection.execute(_DELETE_SESSIONS, of_user).scalars().all()
+    for statement in (_DELETE_MESSAGES, _DELETE):
+        connection.execute(statement, of_user)
+    return sum(ended_at is None for ended_at in ended)
+
+
+def _forget_unproven_ways_in(connection: Connection, user: User) -> None:
+    """Delete the ways in, beside password and sessions, of who registered the address.
+
+    Whoever adds such a way (identities) deletes it here. `_RESET` has changed what the user's row
+    says of factors.
+    """
+    connection.execute(_DELETE_FACTORS, {"of_id": user.id})
+
+
+def _find_taken(connection: Connection, user: User) -> tuple[bool, bool]:
+    """Return whether the address is somebody's, and whether the name is."""
+    values = {"key": user.email_key, "name": user.username_key}
+    email_taken, name_taken = connection.execute(_TAKEN, values).one()
+    return bool(email_taken), bool(name_taken)
+
+
+def _insert(connection: Connection, insert: Executable, user: User) -> bool:
+    values = asdict(user) | {"username_key": user.username_key}
+    return connection.execute(insert, values).first() is not None
+
+
+def _change(connection: Connection, statement: Executable, user: User, **values: object) -> bool:
+    return connection.execute(statement, _as_read(user) | values).rowcount > 0
+
+
+def _as_read(user: User) -> dict[str, Any]:
+    return {
+        "of_id": valid_id(user.id),
+        "of_password_version": user.password_version,
+        "of_email_version": user.email_version,
+    }
+
+
+@contextmanager
+def _unless_taken(refusal: type[AuthError]) -> Iterator[None]:
+    """Raise *refusal* where the block breaks a unique index; the driver's error quotes the row."""
+    taken = False
+    try:
+        yield
+    except exc.IntegrityError:
+        taken = True
+    if taken:  # Outside the handler: nothing of the driver's error stays with this one.
+        raise refusal
+
+
+# --- Statements, built once
+
+_this_user = users.c.id == bindparam("of_id", type_=users.c.id.type)
+_as_it_was_read = (
+    _this_user,
+    users.c.password_version == bindparam("of_password_version"),
+    users.c.email_version == bindparam("of_email_version"),
+    users.c.is_active,
+)
+_has_email = users.c.email_key == bindparam("key", type_=users.c.email_key.type)
+_has_name = users.c.username_key == bindparam("name", type_=users.c.username_key.type)
+_TAKEN = select(exists().where(_has_email), exists().where(_has_name))
+_EMAIL_OF_ANOTHER = select(exists().where(_has_email, ~_this_user))
+_NAME_OF_ANOTHER = select(exists().where(_has_name, ~_this_user))
+_VERIFY = (
+    update(users)
+    .where(*_as_it_was_read)
+    .values(
+        email_verified=true(),
+        email_version=users.c.email_version + 1,
+        updated_at=bindparam("now"),
+    )
+)
+_RESET = (
+    update(users)
+    .where(*_as_it_was_read)
+    .values(
+        password_hash=bindparam("new_hash"),
+        password_version=users.c.password_version + 1,
+        email_verified=true(),
+        email_version=case(
+            (users.c.email_verified, users.c.email_version), else_=users.c.email_version + 1
+        ),
+        factor_count=case((users.c.email_verified, users.c.factor_count), else_=0),
+        factors_version=case(
+            (users.c.email_verified, users.c.factors_version), else_=users.c.factors_version + 1
+        ),
+        updated_at=bindparam("now"),
+    )
+)
+_CHANGE_EMAIL = (
+    update(users)
+    .where(_this_user)
+    .values(
+        email=bindparam("new_email"),
+        email_key=bindparam("new_email_key"),
+        email_verified=true(),
+        email_version=users.c.email_version + 1,
+        updated_at=bindparam("now"),
+    )
+)
+_RENAME = (
+    update(users)
+    .where(_this_user)
+    .values(
+        username=bindparam("new_name"),
+        username_key=bindparam("new_name_key"),
+        updated_at=bindparam("now"),
+    )
+    .returning(*USER_COLUMNS)
+)
+_LOCK_UNCHANGED = (
+    select(users.c.id).where(*_as_it_was_read).with_for_update(read=True, key_share=True)
+)
+_LOCK_FOR_CHANGE = select(users.c.id).where(*_as_it_was_read).with_for_update()
+_LOCK_FOR_DELETION = select(users.c.email_version).where(_this_user).with_for_update()
+_of_this_user = bindparam("of_id", type_=users.c.id.type)
+_DELETE_SESSIONS = (
+    delete(sessions).where(sessions.c.user_id == _of_this_user).returning(sessions.c.ended_at)
+)
+# The recovery codes go with the set that they belong to.
+_DELETE_FACTORS = delete(factors).where(factors.c.user_id == _of_this_user)
+_DELETE_MESSAGES = delete(outbox).where(outbox.c.user_id == _of_this_user)
+_DELETE = delete(users).where(_this_user)

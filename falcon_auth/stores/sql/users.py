@@ -1,0 +1,253 @@
+"""The users in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Executable, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
+from falcon_auth.models import NO_EFFECTS, Effects, Login, Session, User
+from falcon_auth.store import Addition, Change
+from falcon_auth.stores.sql import user_changes
+from falcon_auth.stores.sql.bulk import add_users
+from falcon_auth.stores.sql.database import Database
+from falcon_auth.stores.sql.effects import write_effects
+from falcon_auth.stores.sql.rows import USER_COLUMNS, to_user, valid_id
+from falcon_auth.stores.sql.sessions import end_all_of
+from falcon_auth.stores.sql.tables import sessions, users
+
+
+class SqlUsers:
+    """A `UserStore` on SQLite and PostgreSQL. Uniqueness is the indexes'."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert = _insert_unless_taken(database.kind)
+
+    def add(
+        self, user: User, session: Session | None = None, *, effects: Effects = NO_EFFECTS
+    ) -> None:
+        """Insert both in one transaction."""
+        with self._database.transaction() as connection:
+            values = asdict(user) | {"username_key": user.username_key}
+            if connection.execute(self._insert, values).first() is None:
+                if connection.execute(_BY_EMAIL, {"key": user.email_key}).first():
+                    raise DuplicateEmailError
+                raise DuplicateUsernameError
+            if session is not None:
+                connection.execute(sessions.insert(), asdict(session))
+            write_effects(connection, effects)
+
+    def add_quietly(self, user: User, *, effects: Mapping[Addition, Effects]) -> Addition:
+        """Look and insert in one transaction."""
+        with self._database.transaction() as connection:
+            result = user_changes.add_quietly(connection, self._insert, user)
+            write_effects(connection, effects[result])
+            return result
+
+    def add_many(self, users: Sequence[User]) -> dict[str, type[AuthError]]:
+        """Insert those that are free in one transaction."""
+        with self._database.transaction() as connection:
+            return add_users(connection, users)
+
+    def list_by_email(self, *, after: str, limit: int) -> list[User]:
+        """Read a page by the index; the order is that of the database's texts."""
+        rows = self._database.all(_PAGE, {"after": after, "page": limit})
+        return [to_user(row) for row in rows]
+
+    def find_by_email(self, key: str) -> User | None:
+        """Look the key up, in one query."""
+        row = self._database.one(_BY_EMAIL, {"key": key})
+        return None if row is None else to_user(row)
+
+    def upgrade_hash(self, login: Login) -> None:
+        """Compare and set in one statement, which can be repeated."""
+        checked = login.user.password_hash
+        values = {"of_id": login.user.id, "checked": checked, "new": login.upgraded_hash or checked}
+        self._database.change(_UPGRADE_HASH, values)
+
+    def change_password(
+        self,
+        user: User,
+        password_hash: str,
+        *,
+        keep_session: str,
+        now: float,
+        effects: Effects = NO_EFFECTS,
+    ) -> Change | None:
+        """Lock the user, then the session; what is true then stays so until the commit.
+
+        On PostgreSQL, conditions on other rows do not hold where they are part of the update that
+        waits for the user's row: they are looked up as of before the wait.
+        """
+        with self._database.transaction() as connection:
+            of_user = {"of_id": user.id, "of_version": user.password_version}
+            if connection.execute(_LOCK_UNCHANGED, of_user).first() is None:
+                return None
+            kept = {"keep": valid_id(keep_session), "of_user": user.id}
+            if connection.execute(_LOCK_OPEN_SESSION, kept).first() is None:
+                return None
+            changed = {"of_id": user.id, "new_hash": password_hash, "now": now}
+            connection.execute(_CHANGE_PASSWORD, changed)
+            ended = end_all_of(connection, user.id, now, keep=keep_session)
+            write_effects(connection, effects)
+            return Change(ended)
+
+    def set_password(
+        self, user_id: str, password_hash: str, *, now: float, effects: Effects = NO_EFFECTS
+    ) -> Change | None:
+        """Update, which locks the user, and end the sessions, in one transaction."""
+        with self._database.transaction() as connection:
+            changed = {"of_id": valid_id(user_id), "new_hash": password_hash, "now": now}
+            if not connection.execute(_CHANGE_PASSWORD, changed).rowcount:
+                return None
+            ended = end_all_of(connection, user_id, now)
+            write_effects(connection, effects)
+            return Change(ended)
+
+    def set_active(
+        self, user_id: str, *, active: bool, now: float, effects: Effects = NO_EFFECTS
+    ) -> Change | None:
+        """Update, and end the sessions where it disables, in one transaction."""
+        with self._database.transaction() as connection:
+            values = {"of_id": valid_id(user_id), "active": active, "now": now}
+            if not connection.execute(_SET_ACTIVE, values).rowcount:
+                return None
+            ended = 0 if active else end_all_of(connection, user_id, now)
+            write_effects(connection, effects)
+            return Change(ended)
+
+    # --- The life of an account
+
+    def find(self, user_id: str) -> User | None:
+        """Look the id up, in one query."""
+        row = self._database.one(_BY_ID, {"of_id": valid_id(user_id)})
+        return None if row is None else to_user(row)
+
+    def tell(self, user: User, effects: Effects) -> bool:
+        """Lock the user, then write, in one transaction."""
+        with self._database.transaction() as connection:
+            if not user_changes.lock_unchanged(connection, user):
+                return False
+            write_effects(connection, effects)
+            return True
+
+    def verify_email(self, user: User, *, now: float, effects: Effects = NO_EFFECTS) -> bool:
+        """Compare and set in one statement."""
+        with self._database.transaction() as connection:
+            if not user_changes.verify_email(connection, user, now):
+                return False
+            write_effects(connection, effects)
+            return True
+
+    def reset_password(
+        self, user: User, password_hash: str, *, now: float, effects: Effects = NO_EFFECTS
+    ) -> Change | None:
+        """Compare and set, and end the sessions, in one transaction."""
+        with self._database.transaction() as connection:
+            if not user_changes.reset_password(connection, user, password_hash, now):
+                return None
+            ended = end_all_of(connection, user.id, now)
+            write_effects(connection, effects)
+            return Change(ended)
+
+    def change_email(
+        self,
+        user: User,
+        *,
+        email: str,
+        email_key: str,
+        keep_session: str,
+        now: float,
+        effects: Effects = NO_EFFECTS,
+    ) -> Change | None:
+        """Lock the user, then the session; what is true then stays so until the commit."""
+        with self._database.transaction() as connection:
+            user_changes.refuse_taken_email(connection, user, email_key)
+            if not user_changes.lock_for_change(connection, user):
+                return None
+            kept = {"keep": valid_id(keep_session), "of_user": user.id}
+            if connection.execute(_LOCK_OPEN_SESSION, kept).first() is None:
+                return None
+            user_changes.change_email(connection, user, email, email_key, now)
+            ended = end_all_of(connection, user.id, now, keep=keep_session)
+            write_effects(connection, effects)
+            return Change(ended)
+
+    def rename(
+        self, user_id: str, username: str | None, *, now: float, effects: Effects = NO_EFFECTS
+    ) -> User | None:
+        """Update in one statement; the index decides who has a name."""
+        with self._database.transaction() as connection:
+            renamed = user_changes.rename(connection, user_id, username, now)
+            if renamed is not None:
+                write_effects(connection, effects)
+            return renamed
+
+    def delete(
+        self, user_id: str, *, only_version: int | None = None, effects: Effects = NO_EFFECTS
+    ) -> Change | None:
+        """Lock the user, then delete all of it, in one transaction."""
+        with self._database.transaction() as connection:
+            live = user_changes.delete_user(connection, user_id, only_version)
+            if live is None:
+                return None
+            write_effects(connection, effects)
+            return Change(live)
+
+
+# --- Statements, built once
+
+
+def _insert_unless_taken(kind: str) -> Executable:
+    dialect: Any = sqlite if kind == "sqlite" else postgresql
+    insert: Executable = dialect.insert(users).on_conflict_do_nothing().returning(users.c.id)
+    return insert
+
+
+_this_user = users.c.id == bindparam("of_id")
+_BY_ID = select(*USER_COLUMNS).where(_this_user)
+_BY_EMAIL = select(*USER_COLUMNS).where(users.c.email_key == bindparam("key"))
+_PAGE = (
+    select(*USER_COLUMNS)
+    .where(users.c.email_key > bindparam("after"))
+    .order_by(users.c.email_key)
+    .limit(bindparam("page"))
+)
+_LOCK_UNCHANGED = (
+    select(users.c.id)
+    .where(_this_user, users.c.password_version == bindparam("of_version"), users.c.is_active)
+    .with_for_update(key_share=True)
+)
+_LOCK_OPEN_SESSION = (
+    select(sessions.c.id)
+    .where(
+        sessions.c.id == bindparam("keep"),
+        sessions.c.user_id == bindparam("of_user"),
+        sessions.c.ended_at.is_(None),
+    )
+    .with_for_update(key_share=True)
+)
+_UPGRADE_HASH = (
+    update(users)
+    .where(_this_user, users.c.password_hash == bindparam("checked"))
+    .values(password_hash=bindparam("new"))
+)
+_CHANGE_PASSWORD = (
+    update(users)
+    .where(_this_user)
+    .values(
+        password_hash=bindparam("new_hash"),
+        password_version=users.c.password_version + 1,
+        updated_at=bindparam("now"),
+    )
+)
+_SET_ACTIVE = (
+    update(users)
+    .where(_this_user)
+    .values(is_active=bindparam("active"), updated_at=bindparam("now"))
+)

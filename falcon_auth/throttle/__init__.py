@@ -1,0 +1,1 @@
+"""Rate limits by client and by account, and the policy for log-in attempts."""

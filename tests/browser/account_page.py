@@ -1,0 +1,241 @@
+"""What the tests of the account pages are written in: a visitor, who sees and presses things."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import pytest
+from conftest import EMAIL, PASSWORD
+from post_office import PostOffice
+from processes import free_port
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from falcon_auth.server import Server
+
+# They log all they exchange, which would bury a failure's own words.
+for chatty in ("selenium", "urllib3"):
+    logging.getLogger(chatty).setLevel(logging.WARNING)
+
+PATIENCE = 20  # Seconds until something that does not appear counts as missing.
+SIZES = {"phone": (320, 640), "tablet": (768, 1024), "desktop": (1280, 900)}
+API = "/api/v1/auth/"
+# A link of each kind, the heading it opens, and the endpoint that its button posts to.
+LINKS = {
+    "verify": ("Confirm your address", f"{API}email/verify"),
+    "reset": ("Choose a new password", f"{API}password/reset"),
+    "invitation": ("Welcome", f"{API}password/reset"),
+    "email": ("Confirm your new address", f"{API}email/change/confirm"),
+}
+
+
+class Visitor:
+    """A person with a browser at the pages of one service."""
+
+    def __init__(self, browser, url):
+        self.browser, self.url = browser, url
+        self.look_by()
+        browser.get_log("browser")  # What earlier tests left there.
+
+    def look_by(self, size="desktop", scheme="light"):
+        """Look at the pages on a screen of this size, in light or dark colours, without motion."""
+        width, height = SIZES[size]
+        self.browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+        )
+        wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in wishes.items()]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def open(self, path=""):
+        """Open a page below /account/ by typing its address, or following a link of a mail."""
+        self.browser.get("about:blank")  # Else another fragment would be no new page.
+        self.browser.get(f"{self.url}/account/{path}")
+
+    def open_mail(self, mail):
+        """Press the button in a mail."""
+        self.browser.get("about:blank")
+        self.browser.get(mail.link)
+
+    def forget(self):
+        """Be in a new tab, as far as pages can tell."""
+        self.browser.execute_script("sessionStorage.clear()")
+
+    def sees(self, heading):
+        """Wait until the page shows this heading of the first order."""
+        self._wait(lambda: self._shown("h1").text == heading, f"no heading {heading!r}")
+
+    def reads(self, words, where="main"):
+        """Wait until these words can be read."""
+        self._wait(
+            lambda: any(words in each.text for each in self._all(where)), f"not to read: {words!r}"
+        )
+
+    def finds(self, label):
+        """Return the field with this label."""
+        return self._wait(lambda: self._field(label), f"no field {label!r}")
+
+    def types(self, label, text):
+        """Replace what is in the field with this label."""
+        field = self.finds(label)
+        field.clear()
+        field.send_keys(text)
+
+    def presses(self, name):
+        """Press the button, or follow the link, of this name."""
+        self._wait(lambda: self._control(name), f"nothing to press: {name!r}").click()
+
+    def reads_at(self, label, words):
+        """Wait until the field with this label is said to be wrong, in words that belong to it."""
+
+        def is_told():
+            field = self._field(label)
+            described = (field.get_attribute("aria-describedby") or "").split()
+            told = [self.browser.find_element(By.ID, each).text for each in described]
+            is_invalid = field.get_attribute("aria-invalid") == "true"
+            return is_invalid and any(words in each for each in told)
+
+        self._wait(is_told, f"not told at {label!r}: {words!r}")
+
+    def is_at(self, path):
+        """Wait until the address bar shows a path below /account/ and nothing more."""
+        self._wait(lambda: self.address == f"{self.url}/account/{path}", f"not at {path}")
+
+    @property
+    def address(self):
+        return self.browser.current_url
+
+    @property
+    def focused(self):
+        """What has the focus: the text of it, or its label."""
+        return self.browser.execute_script(
+            "const e = document.activeElement;"
+            "return e.labels?.length ? e.labels[0].textContent : e.textContent.trim();"
+        )
+
+    def complaints(self):
+        """What the console has of scripts and policies; refused requests are no complaints."""
+        entries = self.browser.get_log("browser")
+        return [each["message"] for each in entries if each["source"] != "network"]
+
+    def kept(self):
+        """All that the browser keeps of the pages beyond the tab."""
+        script = "return [JSON.stringify(localStorage), document.cookie]"
+        return self.browser.execute_script(script)
+
+    @contextmanager
+    def offline(self) -> Iterator[None]:
+        """Without a network, while the block runs."""
+        self._connect(offline=True)
+        yield
+        self._connect(offline=False)
+
+    def _connect(self, *, offline):
+        conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.browser.execute_cdp_cmd("Network.enable", {})
+        self.browser.execute_cdp_cmd(
+            "Network.emulateNetworkConditions", {"offline": offline, **conditions}
+        )
+
+    def _wait(self, look, otherwise):
+        unsettled = (StaleElementReferenceException, NoSuchElementException, AttributeError)
+        wait = WebDriverWait(self.browser, PATIENCE, 0.05, ignored_exceptions=unsettled)
+        return wait.until(lambda _: look(), otherwise)
+
+    def _all(self, selector):
+        found = self.browser.find_elements(By.CSS_SELECTOR, selector)
+        return [each for each in found if each.is_displayed()]
+
+    def _shown(self, selector):
+        return next(iter(self._all(selector)), None)
+
+    def _field(self, label):
+        for each in self._all("label"):
+            if each.text == label:
+                return self.browser.find_element(By.ID, each.get_attribute("for"))
+        return None
+
+    def _control(self, name):
+        named = [each for each in self._all("button, a") if each.accessible_name == name]
+        return named[0] if named else None
+
+
+class Recorder:
+    """A WSGI application that notes each request and passes it on."""
+
+    def __init__(self, app):
+        self.app, self.requests = app, []
+
+    def __call__(self, environ, start_response):
+        noted = {name: str(value) for name, value in environ.items() if name.startswith("HTTP_")}
+        noted |= {name: environ[name] for name in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING")}
+        self.requests.append(noted)
+        return self.app(environ, start_response)
+
+    def posts(self):
+        """The paths that were posted to, in order."""
+        return [each["PATH_INFO"] for each in self.requests if each["REQUEST_METHOD"] == "POST"]
+
+    @property
+    def text(self):
+        """Everything but bodies."""
+        return json.dumps(self.requests)
+
+
+def log_in(visitor, password=PASSWORD, email=EMAIL):
+    visitor.open()
+    visitor.sees("Log in")
+    visitor.types("E-mail address", email)
+    visitor.types("Password", password)
+    visitor.presses("Log in")
+
+
+@pytest.fixture
+def client(make_client, smtp):
+    return make_client(
+        pages=True,
+        public_url=f"http://localhost:{free_port()}",
+        mail_url=f"smtp://127.0.0.1:{smtp.port}",
+        mail_from="auth@example.com",
+        rate_limit_requests=3,
+    )
+
+
+@pytest.fixture
+def mails(client, smtp, user):
+    """What the service sends; Ada is registered."""
+    return PostOffice(client, smtp.inbox)
+
+
+@pytest.fixture
+def server(client, mails):
+    """What the browser sends."""
+    recorder = Recorder(client.app)
+    recorder.url = client.app.service.settings.public_url
+    port = int(recorder.url.rpartition(":")[2])
+    server = Server(recorder, host="127.0.0.1", port=port, threads=8)
+    thread = Thread(target=server.run)
+    thread.start()
+    yield recorder
+    server.stop()
+    thread.join()
+
+
+@pytest.fixture
+def ada(browser, server):
+    """Ada at her browser. Whatever she does, no script fails and no policy is violated."""
+    visitor = Visitor(browser, server.url)
+    visitor.open()
+    yield visitor
+    assert visitor.complaints() == []
+    assert visitor.kept() == ["{}", ""]
+    visitor.forget()
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    browser.get("about:blank")  # Lets go of the connections.

@@ -1,0 +1,75 @@
+"""The account pages as axe-core sees them: in every state, in light and dark colours.
+
+It knows the success criteria of WCAG 2.2 that a program can check, contrast among them.
+"""
+
+import pytest
+from account_page import LINKS, ada, client, log_in, mails, server
+from conftest import EMAIL, PASSWORD
+from smtp_server import cuts_connections
+from third_parties import node_tools
+
+__all__ = ["ada", "client", "mails", "node_tools", "server"]  # Fixtures.
+
+# The first one installs the tools.
+pytestmark = [cuts_connections, pytest.mark.slow, pytest.mark.timeout(600)]
+
+RUN = "axe.run(document).then((found) => arguments[0](found.violations))"
+
+
+@pytest.fixture
+def assert_accessible(ada, browser, node_tools):
+    """Return a function that has the page looked through, in both colour schemes."""
+    axe = (node_tools.parent / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+    def look():
+        for scheme in ("light", "dark"):
+            ada.look_by("phone", scheme)
+            browser.execute_script(axe)
+            violations = browser.execute_async_script(RUN)
+            found = [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations]
+            assert found == [], (scheme, ada.address)
+
+    return look
+
+
+@pytest.mark.parametrize("page", LINKS)
+def test_axe_finds_nothing_at_a_page_with_its_link_and_without(ada, mails, assert_accessible, page):
+    ada.open_mail(mails.send(page, EMAIL))
+    ada.sees(LINKS[page][0])
+    assert_accessible()
+    ada.presses("Use the new address" if page == "email" else "Show password")
+    assert_accessible()
+
+    ada.forget()
+    ada.open(page)
+    ada.reads("needs the link from a mail")
+    assert_accessible()
+
+
+def test_axe_finds_nothing_at_a_form_that_says_what_is_wrong(ada, assert_accessible):
+    ada.sees("Log in")
+    ada.presses("Log in")
+    ada.reads_at("Password", "fill out this field")
+    assert_accessible()
+    log_in(ada, "a wrong guess")
+    ada.reads("wrong", where=".message")
+    assert_accessible()
+
+
+def test_axe_finds_nothing_at_the_account(ada, client, mails, assert_accessible):
+    ada.presses("Forgot your password?")
+    ada.types("E-mail address", EMAIL)
+    assert_accessible()
+    ada.presses("Send link")
+    ada.sees("Check your mailbox")
+    assert_accessible()
+    log_in(ada)
+    ada.presses("Send the mail again")
+    ada.reads("on its way", where="[role=status]")
+    assert_accessible()
+    body = {"token": mails.sent[-1].token, "password": PASSWORD}
+    assert client.post("/api/v1/auth/email/verify", body).status_code == 204
+    ada.open()
+    ada.reads("Confirmed")
+    assert_accessible()
