@@ -105,7 +105,13 @@ class ServiceProcess:
         ]
 
     def events(self, name: str) -> list[dict[str, Any]]:
+        """The events of this name that stand in the log now. The log is written a moment later."""
         return [line for line in self.lines if line["event"] == name]
+
+    def awaited(self, name: str) -> list[dict[str, Any]]:
+        """The events of this name, of which one has to come."""
+        assert eventually(lambda: self.events(name)), f"no {name!r} in the log:\n{self.log}"
+        return self.events(name)
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)

@@ -76,10 +76,10 @@ def test_the_serve_command_serves_as_well(start_service):
 def test_the_log_says_what_the_store_is_and_that_it_is_lost(start_service):
     service = start_service()
 
-    (built,) = service.events("service_built")
+    (built,) = service.awaited("service_built")
     assert built["store"] == {"kind": "memory", "limits": "lost on restart, one process"}
     assert built["environment"] == "testing"
-    assert service.events("listening")[0]["port"] == service.port
+    assert service.awaited("listening")[0]["port"] == service.port
     assert service.events("random_jwt_key") == []
     ready = service.request("GET", "/health/ready").json
     assert ready["checks"]["store"]["limits"] == "lost on restart, one process"
@@ -88,7 +88,7 @@ def test_the_log_says_what_the_store_is_and_that_it_is_lost(start_service):
 def test_a_random_key_is_warned_of_and_never_shown(start_service):
     service = start_service(JWT_SECRET_KEY=None)
 
-    (warning,) = service.events("random_jwt_key")
+    (warning,) = service.awaited("random_jwt_key")
     assert warning["level"] == "warning"
     assert warning["consequence"] == "all tokens end with this process"
     assert "JWT_SECRET_KEY" in warning["remedy"]

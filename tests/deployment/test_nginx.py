@@ -197,7 +197,7 @@ def test_one_process_dies_and_nobody_notices(nginx):
     first, second = nginx.services
     for _ in range(4):  # So that connections to both are open.
         assert nginx.request("GET", "/protected", headers=bearer(tokens)).status == 200
-    assert all(service.events("request") for service in nginx.services)
+    assert all(service.awaited("request") for service in nginx.services)
 
     first.stop(signal.SIGKILL)
 

@@ -168,7 +168,7 @@ def test_without_postgresql_the_circuit_opens_once_and_stays_open(
 
     assert answers == {503}
     assert ready.json["checks"]["store"]["breaker"] == "open"
-    assert "open" in {line["breaker"] for line in service.events("outage")}
+    assert eventually(lambda: "open" in {line["breaker"] for line in service.events("outage")})
     assert not service.events("outage_over")  # It never closed, so it opened once.
     assert not service.events("internal_error")
     assert longest < SOON
