@@ -1,0 +1,79 @@
+"""Refusals of what an account may not do, or cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from falcon_auth.errors.base import AuthError
+
+
+class InsufficientScopeError(AuthError):
+    """The token is good, and its user lacks one of *scopes* (RFC 6750, 3.1)."""
+
+    status = 403
+    code = "INSUFFICIENT_SCOPE"
+    title = "A scope is missing"
+    default_detail = "You are logged in, and not allowed to do this."
+
+    def __init__(self, scopes: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.scopes = tuple(scopes)
+
+    @property
+    def challenge_parameters(self) -> Mapping[str, str]:
+        """The parameters of WWW-Authenticate beside the realm (RFC 6750, 3)."""
+        return {"error": "insufficient_scope", "scope": " ".join(self.scopes)}
+
+
+class AccountDisabledError(AuthError):
+    """The password was right, but the account is disabled."""
+
+    status = 403
+    code = "ACCOUNT_DISABLED"
+    title = "The account is disabled"
+    default_detail = "This account is disabled; contact the operator of the service."
+
+
+class EmailNotVerifiedError(AuthError):
+    """The password was right, and the address has to be verified first."""
+
+    status = 403
+    code = "EMAIL_NOT_VERIFIED"
+    title = "The e-mail address is not verified"
+    default_detail = "Open the link that was sent to your address, or ask for a password reset."
+
+
+class RegistrationClosedError(AuthError):
+    """REGISTRATION is `closed`: users are invited."""
+
+    status = 403
+    code = "REGISTRATION_CLOSED"
+    title = "Registration is closed"
+    default_detail = "New users are invited; contact the operator of the service."
+
+
+class DuplicateEmailError(AuthError):
+    """Another user has this address, perhaps in another case or Unicode form."""
+
+    status = 409
+    code = "DUPLICATE_EMAIL"
+    title = "The e-mail address is taken"
+    default_detail = "A user with this e-mail address exists already."
+
+
+class DuplicateUsernameError(AuthError):
+    """Another user has this name, perhaps in another case."""
+
+    status = 409
+    code = "DUPLICATE_USERNAME"
+    title = "The user name is taken"
+    default_detail = "A user with this user name exists already."
+
+
+class FactorRequiredError(AuthError):
+    """The last factor of a user who has to have one cannot be removed."""
+
+    status = 409
+    code = "FACTOR_REQUIRED"
+    title = "The last factor cannot be removed"
+    default_detail = "A role of yours asks for a second factor; add another one first."

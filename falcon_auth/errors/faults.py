@@ -1,0 +1,48 @@
+"""What goes wrong on this side: refusals that are not the client's fault, and start-up errors."""
+
+from __future__ import annotations
+
+from falcon_auth.errors.base import AuthError, TryAgainError
+
+
+class InternalError(AuthError):
+    """A fault of ours; the log has its traceback under the same request id."""
+
+    status = 500
+    code = "INTERNAL_ERROR"
+    title = "Internal error"
+    default_detail = "Something went wrong here; the log has details under this request_id."
+
+
+class OverloadedError(TryAgainError):
+    """The hashing queue is full. Nothing was changed."""
+
+    status = 503
+    code = "OVERLOADED"
+    title = "The service is busy"
+    default_detail = "Too many requests wait for a password hash; try again shortly."
+
+
+class StoreUnavailableError(TryAgainError):
+    """A store cannot answer now. Nothing was changed, unless the detail is `outcome_unknown`."""
+
+    status = 503
+    code = "STORE_UNAVAILABLE"
+    title = "The store is unavailable"
+    default_detail = "The service cannot reach its store; try again shortly."
+    outcome_unknown = "Whether this was done is not known; look before you send it again."
+
+
+class AbandonedError(Exception):
+    """The caller had gone before a worker came to its job, which was therefore not done.
+
+    No `AuthError`: nobody is left to be told. Whoever passes `abandoned` expects it.
+    """
+
+
+class ConfigurationError(Exception):
+    """The settings do not make a service; the message names every fault, no value."""
+
+
+class DatabaseAwayError(ConfigurationError):
+    """The database does not answer; its settings may be right, and starting may work later."""

@@ -1,0 +1,70 @@
+"""The interface of the store: its parts, and what each of their methods guarantees.
+
+A store has a part for each kind of record. Every method of a part is one atomic step: it takes its
+decision and acts on it under one lock, or in one transaction, and never reads first and writes
+later. So a use case is right with several threads and processes if each of its steps is.
+
+Every part is safe to call from any thread. Every method raises `StoreUnavailableError` where the
+backend cannot answer, and has then changed nothing. There are two exceptions, in which only the
+answer may have been lost: its detail is `outcome_unknown`, or the method says that it can be
+repeated.
+
+A capability adds a part of its own: a protocol here, an implementation beside the others in
+`stores/memory/` and in `stores/sql/`, and its claims in the contract suite of the tests.
+
+What must be written together with a change is an argument of the method that makes it, as the
+first session is of `UserStore.add`. *effects* are the audit events and the messages that the change
+gives rise to: they are written in its transaction, if and only if it takes place.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from falcon_auth.store.audit import AuditStore
+from falcon_auth.store.changes import Change
+from falcon_auth.store.factors import Activation, FactorStore, Holder
+from falcon_auth.store.outbox import MAX_WAITING_PER_USER, OutboxCount, OutboxStore
+from falcon_auth.store.sessions import Opening, Rotation, SessionStore
+from falcon_auth.store.users import Addition, UserStore
+
+__all__ = [
+    "MAX_WAITING_PER_USER",
+    "Activation",
+    "Addition",
+    "AuditStore",
+    "Change",
+    "FactorStore",
+    "Holder",
+    "Opening",
+    "OutboxCount",
+    "OutboxStore",
+    "Rotation",
+    "SessionStore",
+    "Store",
+    "UserStore",
+]
+
+
+class Store(Protocol):
+    """Everything that outlives a request, a part for each kind of record."""
+
+    @property
+    def users(self) -> UserStore:
+        """The users."""
+
+    @property
+    def sessions(self) -> SessionStore:
+        """The sessions."""
+
+    @property
+    def factors(self) -> FactorStore:
+        """The second factors."""
+
+    @property
+    def audit(self) -> AuditStore:
+        """The audit trail."""
+
+    @property
+    def outbox(self) -> OutboxStore:
+        """The messages to be delivered."""
