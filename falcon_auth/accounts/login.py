@@ -8,7 +8,8 @@ from falcon_auth.errors import EmailNotVerifiedError, Violation
 from falcon_auth.models import Client
 from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.passwords import Abandoned
-from falcon_auth.sessions.sessions import Sessions, TokenPair
+from falcon_auth.sessions.sessions import Sessions
+from falcon_auth.sessions.tokens import TokenPair
 from falcon_auth.store import UserStore
 
 

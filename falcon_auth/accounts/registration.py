@@ -15,7 +15,8 @@ from falcon_auth.errors import DuplicateEmailError, RegistrationClosedError, Vio
 from falcon_auth.models import NO_EFFECTS, Client, Effects, User
 from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.passwords import Abandoned, Passwords
-from falcon_auth.sessions.sessions import Sessions, TokenPair
+from falcon_auth.sessions.sessions import Sessions
+from falcon_auth.sessions.tokens import TokenPair
 from falcon_auth.store import Addition, UserStore
 from falcon_auth.throttle.attempts import Throttle
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from falcon_auth.models import Factor, Session, User
-from falcon_auth.sessions.sessions import AccessToken, TokenPair
+from falcon_auth.sessions.tokens import AccessToken, TokenPair
 
 
 @lru_cache(4096)  # A record's times are shown far oftener than they change.

@@ -11,7 +11,7 @@ from falcon_auth.factors.foundations import Foundations
 from falcon_auth.factors.passkeys import Passkeys
 from falcon_auth.models import PASSWORD_METHOD, SEVERAL_FACTORS, Caller, Client, FactorUse
 from falcon_auth.passwords import Abandoned
-from falcon_auth.sessions.sessions import AccessToken
+from falcon_auth.sessions.tokens import AccessToken
 from falcon_auth.store import Holder
 
 

@@ -16,7 +16,7 @@ from falcon_auth.factors.check import Checked, FactorCheck
 from falcon_auth.factors.foundations import Foundations
 from falcon_auth.factors.passkeys import Passkeys
 from falcon_auth.models import SEVERAL_FACTORS, Client, Login
-from falcon_auth.sessions.sessions import TokenPair
+from falcon_auth.sessions.tokens import TokenPair
 from falcon_auth.store import Holder
 
 

@@ -10,7 +10,7 @@ from falcon_auth.delivery.mails import Mails
 from falcon_auth.keys import KeySource
 from falcon_auth.passwords import Guessing, PasswordPolicy
 from falcon_auth.service.service import Clock
-from falcon_auth.sessions.sessions import Lifetimes
+from falcon_auth.sessions.lifetimes import Lifetimes
 from falcon_auth.sessions.tokens import TokenCodec
 from falcon_auth.settings import Settings
 from falcon_auth.stores.backends import BackendOptions

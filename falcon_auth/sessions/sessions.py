@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Literal
 
 from falcon_auth.delivery.mails import NO_MAILS, Mails
@@ -34,42 +33,13 @@ from falcon_auth.models import (
     User,
 )
 from falcon_auth.observability.events import LOG_ONLY, Events
-from falcon_auth.sessions.signed_tokens import SignedToken
-from falcon_auth.sessions.tokens import Claims, TokenCodec
+from falcon_auth.sessions.lifetimes import Lifetimes
+from falcon_auth.sessions.tokens import AccessToken, Claims, TokenCodec, TokenPair
 from falcon_auth.store import SessionStore
 
 ENDED_RETENTION_SECONDS = 3600  # Ended sessions are kept, so that ending one again is a 204.
 REUSED_MAIL: Literal["refresh_token_reused"] = "refresh_token_reused"
 SWEEP_SLICE = 500  # Sessions forgotten in one step: about a millisecond of the store's lock.
-
-
-@dataclass(frozen=True, slots=True)
-class TokenPair:
-    """What a log-in or a refresh hands out; `issued_at` is in epoch seconds."""
-
-    user: User
-    access: SignedToken = field(repr=False)
-    refresh: SignedToken = field(repr=False)
-    issued_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """A further access token of a session; `issued_at` is in epoch seconds."""
-
-    access: SignedToken = field(repr=False)
-    issued_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lifetimes:
-    """Lifetimes in seconds; `per_user` is the maximum number of sessions."""
-
-    refresh: float
-    session: float
-    grace: float
-    leeway: float
-    per_user: int
 
 
 class Sessions:
@@ -107,7 +77,7 @@ class Sessions:
             user_id=user_id,
             created_at=now,
             last_used_at=now,
-            expires_at=self._refresh_expiry(created_at=now, now=now),
+            expires_at=self._lifetimes.refresh_expiry(created_at=now, now=now),
             auth_time=now,
             amr=methods,
             user_agent=client.user_agent,
@@ -167,7 +137,7 @@ class Sessions:
             self._end(session.id, user.id, "behind")
             raise RevokedTokenError
         now = self._clock()
-        expires_at = self._refresh_expiry(created_at=session.created_at, now=now)
+        expires_at = self._lifetimes.refresh_expiry(created_at=session.created_at, now=now)
         if expires_at <= now:  # Within the leeway, but the session's last day is over.
             raise ExpiredTokenError
         rotation = self._store.rotate(
@@ -175,7 +145,10 @@ class Sessions:
         )
         if rotation is None:
             raise RevokedTokenError
-        if not rotation.won and not self._is_lost_answer(rotation.session, generation, now):
+        is_replay = not rotation.won and not self._lifetimes.within_grace(
+            rotation.session, generation, now
+        )
+        if is_replay:
             self._events.record("refresh_token_reused", session_id=session.id, user_id=user.id)
             self._end(session.id, user.id, "reuse", self._mails.message(REUSED_MAIL, user))
             raise ReusedTokenError
@@ -238,7 +211,7 @@ class Sessions:
         if found is None or found[0].user_id != caller.user.id:
             raise NotFoundError
         now = self._clock()
-        over_at = self._over_at(found[0], now)
+        over_at = self._lifetimes.over_at(found[0], now)
         if over_at is None:
             self._end(session_id, caller.user.id, "revoked")
         elif over_at <= now - ENDED_RETENTION_SECONDS:
@@ -291,23 +264,6 @@ class Sessions:
         if session.ended_at is not None or not user.is_active:
             raise RevokedTokenError
         return session, user
-
-    def _over_at(self, session: Session, now: float) -> float | None:
-        """Return when a session ended or expired (epoch seconds); None if it is live."""
-        if session.ended_at is not None:
-            return session.ended_at
-        expired_at = session.expires_at + self._lifetimes.leeway
-        return expired_at if expired_at <= now else None
-
-    def _refresh_expiry(self, *, created_at: float, now: float) -> float:
-        return min(now + self._lifetimes.refresh, created_at + self._lifetimes.session)
-
-    def _is_lost_answer(self, session: Session, spent: int, now: float) -> bool:
-        """Return whether to repeat the successor: the token is one step old, within the grace."""
-        grace = self._lifetimes.grace
-        # The distance, not the difference: another process's clock may be slightly ahead.
-        recent = abs(now - session.last_used_at) <= grace
-        return grace > 0 and recent and session.generation == spent + 1
 
 
 def _check_binding(claims: Claims, session: Session) -> None:

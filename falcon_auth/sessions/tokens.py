@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -51,6 +51,24 @@ class RefreshClaims(Claims):
     """The claims of a verified refresh token."""
 
     generation: int  # gen
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What a log-in or a refresh hands out; `issued_at` is in epoch seconds."""
+
+    user: User
+    access: SignedToken = field(repr=False)
+    refresh: SignedToken = field(repr=False)
+    issued_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A further access token of a session; `issued_at` is in epoch seconds."""
+
+    access: SignedToken = field(repr=False)
+    issued_at: int
 
 
 class AccessTokenVerifier:
