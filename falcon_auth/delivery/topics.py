@@ -17,6 +17,7 @@ TopicName = Literal[
     "password_changed",
     "factor_added",
     "factor_removed",
+    "factor_guessed",
     "passkey_cloned",
     "refresh_token_reused",
 ]
@@ -68,6 +69,8 @@ TOPICS: dict[TopicName, Topic] = {
     "password_changed": Topic(),
     "factor_added": Topic(facts=("factor",)),
     "factor_removed": Topic(facts=("factor",)),
+    # Ten wrong codes within an hour, after a right password.
+    "factor_guessed": Topic(),
     "passkey_cloned": Topic(facts=("factor",)),
     "refresh_token_reused": Topic(),
 }

@@ -12,7 +12,7 @@ from falcon_auth.factors.encryption import SecretBox, UndecryptableError
 from falcon_auth.factors.foundations import Foundations
 from falcon_auth.factors.passkey_data import PasskeyInvalidError, Presented
 from falcon_auth.factors.passkeys import Passkeys, method_of
-from falcon_auth.models import CODE_METHOD, Client, Factor, FactorUse, SpentChallenge, User
+from falcon_auth.models import CODE_METHOD, Client, Factor, FactorUse, Message, SpentChallenge, User
 from falcon_auth.store import Holder
 
 
@@ -110,9 +110,7 @@ class FactorCheck:
         has_counter = asserted.sign_count or factor.sign_count
         if has_counter and asserted.sign_count <= factor.sign_count:
             self._events.record("passkey_cloned", user_id=user.id)
-            told = self._notices.effects("passkey_cloned", user, factor.name).messages
-            if told:
-                self._outbox.add(told)
+            self._send(self._notices.effects("passkey_cloned", user, factor.name).messages)
             self.refuse(user, client)
         use = FactorUse(
             factor_id=factor.id,
@@ -126,8 +124,14 @@ class FactorCheck:
     def refuse(self, user: User | None, client: Client, key: str = "") -> NoReturn:
         """Log and count a wrong proof. Raises `RateLimitedError` or `FactorInvalidError`."""
         self._events.record("login_failed", user_id=user.id if user else None, reason="factor")
+        if user is not None:
+            self._send(self._notices.count_wrong_proof(user))
         self._throttle.count_failure(user.email_key if user else key, client.ip)
         raise FactorInvalidError
+
+    def _send(self, messages: tuple[Message, ...]) -> None:
+        if messages:
+            self._outbox.add(messages)
 
     def _find_app(self, holder: Holder, code: str) -> FactorUse | None:
         for factor in holder.of_kind("totp"):

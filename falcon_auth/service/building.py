@@ -204,7 +204,7 @@ def _factor_foundations(base: _Groundwork) -> Foundations:
         passwords=base.check,
         throttle=base.throttle,
         challenges=base.challenges,
-        notices=Notices(base.mails),
+        notices=Notices(base.mails, base.limiter),
         only_verified=base.only_verified,
         clock=base.clock,
         events=base.events,

@@ -8,14 +8,17 @@ import json
 import os
 import secrets
 import signal
+import time
 from pathlib import Path
 
 import pytest
 from databases import database_for, race
 from processes import ROOT, eventually, service_starter
 
+from falcon_auth.factors.encryption import make_key
 from falcon_auth.stores.sql.database import open_engine
 from falcon_auth.stores.sql.sweeping import may_sweep
+from falcon_auth.testing.factors import App
 
 WORKERS = 4
 GUNICORN = (
@@ -39,6 +42,7 @@ def gunicorn(tmp_path_factory, migrated_postgres_url):
             REQUEST_THREADS="24",
             HASH_QUEUE_SIZE="7",
             HASH_WORKERS="1",
+            ENCRYPTION_KEYS=make_key(),
         )
         assert eventually(lambda: started_workers(service) == WORKERS)
         yield service
@@ -138,6 +142,48 @@ def test_forty_guesses_at_once_are_no_more_than_the_limit(gunicorn, email):
     for worker in workers_of(gunicorn):
         with only(worker, gunicorn):
             assert gunicorn.login(email, password="wrong horse").json["code"] == "RATE_LIMITED"
+
+
+def test_a_code_a_recovery_code_and_a_challenge_work_once_in_all_processes(gunicorn, email):
+    app = add_app(gunicorn, bearer(gunicorn.register(email).json))
+    next_code = app.code(steps=1)
+
+    same_code = finish_at_once(gunicorn, [(challenge_for(gunicorn, email), next_code)] * 4)
+    other_log_ins = [(challenge_for(gunicorn, email), app.recovery_codes[0]) for _ in range(4)]
+    same_recovery_code = finish_at_once(gunicorn, other_log_ins)
+    challenge = challenge_for(gunicorn, email)
+    same_challenge = finish_at_once(
+        gunicorn, [(challenge, code) for code in app.recovery_codes[1:5]]
+    )
+
+    expected = ["FACTOR_INVALID"] * 3 + ["OK"]
+    assert (same_code, same_recovery_code, same_challenge) == (expected,) * 3
+
+
+def add_app(service, headers):
+    """Add an authenticator app to a user, through the API."""
+    factors = "/api/v1/auth/factors"
+    made = service.request("POST", f"{factors}/totp", {"name": "Phone"}, headers).json
+    app = App(made["id"], made["secret"], time.time)
+    path = f"{factors}/totp/{made['id']}/confirm"
+    confirmed = service.request("POST", path, {"code": app.code()}, headers)
+    app.recovery_codes = confirmed.json["recovery_codes"]
+    return app
+
+
+def challenge_for(service, email):
+    return service.login(email).json["challenge"]
+
+
+def finish_at_once(service, attempts):
+    """Finish log-ins at the same moment; return what each came to, in alphabetical order."""
+
+    def finish(challenge, code):
+        body = {"challenge": challenge, "code": code}
+        answer = service.request("POST", "/api/v1/auth/login/factor", body)
+        return "OK" if answer.status == 200 else answer.json["code"]
+
+    return sorted(race(*[lambda each=each: finish(*each) for each in attempts]))
 
 
 def test_a_process_that_dies_is_replaced_and_takes_nothing_with_it(gunicorn, email):

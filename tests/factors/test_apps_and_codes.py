@@ -198,6 +198,57 @@ def test_ten_wrong_codes_void_a_challenge_whatever_the_rate_limit_says(clock, lo
         assert finish(service, app.code()).status_code == 200
 
 
+MAIL = {"mail_from": "auth@example.com", "rate_limit_enabled": False}
+
+
+def test_the_tenth_wrong_code_of_an_hour_sends_the_owner_one_mail(clock):
+    """Across log-ins: a guesser need not use a challenge up."""
+    with TestService(MAIL, clock) as service:
+        service.add_app(service.new_user(EMAIL))
+        service.mailbox.read()
+
+        for _ in range(9):
+            finish(service, "000000")
+        before = service.mailbox.read()
+        for _ in range(11):
+            finish(service, "000000")
+
+        assert before == []
+        mail = service.mailbox.only()
+        assert mail.to == EMAIL
+        assert "wrong codes" in mail.text
+        clock.advance(seconds=3601)
+        for _ in range(10):
+            finish(service, "000000")
+        assert "wrong codes" in service.mailbox.only().text
+
+
+def test_the_owner_is_told_by_mail_of_factors_added_and_removed_by_name(clock):
+    with TestService(MAIL, clock) as service:
+        ada = service.new_user(EMAIL)
+        app = service.add_app(ada)
+        added = service.mailbox.only()
+        removed_answer = send(service, f"{FACTORS}/{app.id}", user=ada, method="DELETE")
+        removed = service.mailbox.only()
+
+        assert removed_answer.status_code == 204
+        assert [mail.to for mail in (added, removed)] == [EMAIL] * 2
+        name = "App."
+        assert f"was added to your account: {name}" in added.text
+        assert f"was removed from your account: {name}" in removed.text
+
+
+def test_the_owner_is_told_by_mail_that_an_operator_removed_all_factors(clock):
+    with TestService(MAIL, clock) as service:
+        service.add_app(service.new_user(EMAIL))
+        service.mailbox.read()
+
+        auth = service.app.service
+        auth.factor_upkeep.remove_all(auth.store.users.find_by_email(EMAIL))
+
+        assert "removed" in service.mailbox.only().subject
+
+
 def test_wrong_codes_share_the_limit_of_wrong_passwords(service, app):
     challenge = challenge_of(service)
     for _ in range(3):
