@@ -15,6 +15,7 @@ from falcon_auth.accounts.password_check import PasswordCheck
 from falcon_auth.accounts.recovery import RESET_MAIL, PasswordReset, ResetRequests
 from falcon_auth.accounts.rules import AccountRules
 from falcon_auth.accounts.verification import VERIFICATION, Verification
+from falcon_auth.audit.trail import Trail
 from falcon_auth.delivery.mails import LinkTokens, Mails
 from falcon_auth.observability.events import Events
 from falcon_auth.passwords import Passwords
@@ -72,6 +73,7 @@ class Parts:
     limits: MailLimits
     mails: Mails
     clock: Callable[[], float]
+    trail: Trail
     events: Events
 
 

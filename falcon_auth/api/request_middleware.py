@@ -14,7 +14,7 @@ from falcon import HTTP_204, Request, Response
 from falcon_auth.api.client_addresses import ProxyTrust
 from falcon_auth.api.refusals import REFUSED
 from falcon_auth.api.trace_context import parse_traceparent
-from falcon_auth.observability.logs import request_fields
+from falcon_auth.observability.logs import request_client, request_fields
 
 CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _HEADERS = {
@@ -66,6 +66,7 @@ class RequestMiddleware:
         request_fields.set(
             _fields_of(context.request_id, context.client.ip, req.env.get("HTTP_TRACEPARENT"))
         )
+        request_client.set(context.client)
         context.caller = None
         context.problem = None
         # Before anything else, so that a resource can have its own Content-Security-Policy.
@@ -109,6 +110,7 @@ class RequestMiddleware:
             user_id=caller.user_id if caller else None,
         )
         request_fields.set({})
+        request_client.set(None)
 
 
 def _fields_of(request_id: str, ip: str | None, traceparent: str | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from falcon_auth.accounts.password_check import PasswordCheck
+from falcon_auth.audit.trail import Trail
 from falcon_auth.factors.challenges import Challenges
 from falcon_auth.factors.notices import Notices
 from falcon_auth.observability.events import Events
@@ -29,4 +30,5 @@ class Foundations:
     notices: Notices
     only_verified: bool
     clock: Callable[[], float]
+    trail: Trail
     events: Events

@@ -22,6 +22,7 @@ import structlog
 from structlog.processors import format_exc_info
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from falcon_auth.models import Client
 from falcon_auth.observability.log_writer import LineWriter
 from falcon_auth.strict_json import dump_json
 
@@ -30,6 +31,8 @@ from falcon_auth.strict_json import dump_json
 request_fields: ContextVar[Mapping[str, str]] = ContextVar(
     "request_fields", default=MappingProxyType({})
 )
+# Whose request that is, for the audit trail: None where this thread serves none.
+request_client: ContextVar[Client | None] = ContextVar("request_client", default=None)
 
 _SHORTEST_SECRET = 4  # Shorter values occur in any text by chance.
 

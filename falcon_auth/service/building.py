@@ -17,6 +17,7 @@ from falcon_auth.accounts.password_change import PasswordChange
 from falcon_auth.accounts.password_check import PasswordCheck
 from falcon_auth.accounts.registration import Registration
 from falcon_auth.accounts.rules import AccountRules
+from falcon_auth.audit.trail import Trail
 from falcon_auth.delivery.mails import NO_MAILS, LinkTokens, Mails
 from falcon_auth.errors import ConfigurationError
 from falcon_auth.extras import say_missing
@@ -111,6 +112,7 @@ class _Groundwork:
     clock: Clock
     metrics: Metrics
     events: Events
+    trail: Trail
     keys: KeySource
     pool: HashingPool
     passwords: Passwords
@@ -156,6 +158,7 @@ def _lay_groundwork(settings: Settings, clock: Clock, in_memory: MemoryStore) ->
         clock=clock,
         metrics=metrics,
         events=events,
+        trail=Trail(clock=clock),
         keys=keys,
         pool=pool,
         passwords=passwords,
@@ -193,6 +196,7 @@ def _account_parts(base: _Groundwork) -> Parts:
         limits=MailLimits(base.limiter),
         mails=base.mails,
         clock=base.clock,
+        trail=base.trail,
         events=base.events,
     )
 
@@ -207,6 +211,7 @@ def _factor_foundations(base: _Groundwork) -> Foundations:
         notices=Notices(base.mails, base.limiter),
         only_verified=base.only_verified,
         clock=base.clock,
+        trail=base.trail,
         events=base.events,
     )
 

@@ -1,0 +1,1 @@
+"""The audit trail: what use cases write in it."""
