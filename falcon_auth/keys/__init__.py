@@ -1,8 +1,9 @@
-"""Keys: what they are, where they are read from, and how one takes over from another.
+"""Signing keys: their types, where they are loaded from, and how they are rotated.
 
-`ring` has a key and the ring of those that a service uses, `compact` verifies a token by them,
-`pem` reads their files, `checks` says what is fit to be configured; `live` is a ring that changes
-while the service runs, by the steps of `rotation`.
+`ring` defines a key and the ring of keys that a service uses, `compact` verifies tokens with them,
+and `pem` reads and writes key files. `live` is a ring that follows a `folder` of keys while the
+service runs; `rotation` has the rules for changing that folder. `service_credentials` has the
+tokens by which other services authenticate.
 """
 
 from falcon_auth.keys.ring import (

@@ -20,10 +20,10 @@ _HEADER_MEMBERS = {"alg", "typ", "kid"}
 
 
 def verify_compact(token: str, keys: KeySource, token_type: str) -> dict[str, Any]:
-    """Return the claims of a token of one type, once form, header, key and signature are right.
+    """Return the claims of a token of one type after checking its form, header, key and signature.
 
-    What the claims say, `type` apart, and whether it is their time, is left to the caller. Raises
-    `InvalidTokenError`, and what *keys* raises where it cannot answer.
+    Of the claims only `type` is checked; the caller checks the others, including the times. Raises
+    `InvalidTokenError`, and whatever *keys* raises if it is unavailable.
     """
     if len(token) > MAX_TOKEN_LENGTH:
         raise InvalidTokenError("too_long")
@@ -54,7 +54,7 @@ def _key_of(members: dict[str, Any], keys: KeySource, token_type: str) -> Key:
         key = derived
     if members["typ"] != key.typ:
         raise InvalidTokenError("type")
-    # The algorithm that the key is for decides, never the header's word (RFC 8725, 3.1).
+    # The key determines the algorithm, never the header (RFC 8725, 3.1).
     if members["alg"] != key.algorithm:
         raise InvalidTokenError("header")
     return key

@@ -1,6 +1,7 @@
 """A folder of keys: `ring.json` records each key's state, `<kid>.pem` holds the key (mode 0600).
 
-Commands change it under a lock; services only read, and notice by the file's change.
+Commands change the folder under a lock. Services only read it, and detect changes by the status of
+`ring.json`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class KeyFolder:
         self._manifest = path / MANIFEST
 
     def mark(self) -> object:
-        """Return the manifest's identity, which differs for each plan; None if it is missing."""
+        """Return the manifest's identity, which changes with every plan; None if it is missing."""
         try:
             found = self._manifest.stat()
         except OSError:
@@ -83,9 +84,9 @@ class KeyFolder:
 
     @contextmanager
     def changing(self) -> Iterator[Plan]:
-        """Hold the folder's lock, and give the plan that is to be changed.
+        """Hold the folder's lock for the block, and yield the current plan.
 
-        Makes the folder where there is none. Raises `KeyFolderError`, and `OSError`.
+        Creates the folder if it does not exist. Raises `KeyFolderError` and `OSError`.
         """
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -94,19 +95,19 @@ class KeyFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield self.read_plan()
         finally:
-            os.close(descriptor)  # Gives the lock back.
+            os.close(descriptor)  # Releases the lock.
 
     def add_key(self, kid: str, pem: bytes) -> None:
-        """Write a key's file, before the plan that names it. Raises `OSError`."""
+        """Write a key's file; call it before writing the plan that names it. Raises `OSError`."""
         write_secret(self._pem(kid), pem)
 
     def write_plan(self, plan: Plan) -> None:
-        """Replace the old plan by *plan* atomically, then delete the files of gone keys.
+        """Replace the plan with *plan* atomically, then delete the files of keys that are gone.
 
         Raises `OSError`.
         """
         fresh = self._manifest.with_suffix(".new")
-        fresh.unlink(missing_ok=True)  # One that a crash left behind.
+        fresh.unlink(missing_ok=True)  # Left over from a crash.
         write_secret(fresh, plan.model_dump_json(indent=2).encode() + b"\n")
         fresh.replace(self._manifest)
         folder = os.open(self._path, os.O_RDONLY)

@@ -8,9 +8,9 @@ from typing import Any
 
 from falcon_auth.strict_json import dump_json, parse_json
 
-# Base64url without padding, and with no bits set behind the last byte, so that a token
-# has one spelling only (RFC 4648, 3.5).
-# The first group only makes long ones quick, and none gives back what it took.
+# Base64url without padding. The unused bits of the last character must be zero, so that a token has
+# exactly one spelling (RFC 4648, 3.5). The first group only speeds up long segments; possessive
+# quantifiers rule out backtracking.
 SEGMENT = r"(?:[\w-]{32})*+(?:[\w-]{4})*+(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?"
 
 
@@ -33,5 +33,5 @@ def parse_segment(segment: str) -> dict[str, Any]:
     """Return the members of an encoded JSON object. Raises `ValueError` for anything else."""
     members = parse_json(decode_segment(segment))
     if not isinstance(members, dict):
-        raise ValueError("is not a JSON object")  # noqa: TRY004 - one error for all that is wrong
+        raise ValueError("is not a JSON object")  # noqa: TRY004 - one error for every fault
     return members

@@ -15,26 +15,26 @@ from falcon_auth.keys.ring import Key, KeyRing
 from falcon_auth.keys.rotation import KeyRecord, Plan, StepError
 
 CHECK_SECONDS = 5.0  # How often the folder is checked; far below rotation's SPREAD_SECONDS.
-STALE_SECONDS = 30.0  # What was last looked at so long ago (an idle process) is not used before,
-PATIENCE_SECONDS = 2.0  # unless another thread's look takes so long: a file system may hang.
+STALE_SECONDS = 30.0  # Keys last checked this long ago (in an idle process) must be checked again,
+PATIENCE_SECONDS = 2.0  # unless another thread's check takes this long: a file system may hang.
 
 log = structlog.get_logger("falcon_auth.keys")
 
 
 class KeyFolderError(Exception):
-    """A folder of keys cannot be used. The message holds nothing of a key."""
+    """A folder of keys cannot be used. The message reveals nothing about a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedKeys:
-    """What a folder holds: the plan, its keys by kid, and the files that everyone can read."""
+    """The content of a folder: the plan, its keys by kid, and the files that everyone can read."""
 
     plan: Plan
     keys: Mapping[str, Key] = field(repr=False)
     readable: Sequence[str] = ()
 
     def ring_order(self) -> list[Key]:
-        """Return the keys that verify, the one that signs first."""
+        """Return the keys that verify, beginning with the one that signs."""
         return [self.keys[record.kid] for record in self.plan.live()]
 
 
@@ -42,7 +42,7 @@ class KeyFiles(Protocol):
     """Where the keys and their plan are kept. Safe to call from any thread."""
 
     def mark(self) -> object:
-        """Return a value that differs after the plan has changed; None if there is no plan."""
+        """Return a value that changes whenever the plan does; None if there is no plan."""
 
     def load(self) -> LoadedKeys:
         """Read everything. Raises `KeyFolderError`."""
@@ -51,10 +51,10 @@ class KeyFiles(Protocol):
 class LiveKeys:
     """A `KeySource` that follows a folder. Safe to call from any thread.
 
-    It looks when it is used, at most every CHECK_SECONDS, so it needs no thread of its own; after a
-    fork the child looks anew, even where the fork came in the middle of a look. What cannot be
-    read, or is not what steps from the present state lead to, is refused: the keys stay as they
-    are, and the log and `describe` say so.
+    It checks the folder when it is used, at most every CHECK_SECONDS, so it needs no thread of its
+    own. After a fork the child checks again, even if the fork happened during a check. A folder
+    that cannot be read, or that no sequence of steps leads to from the current plan, is refused:
+    the keys stay unchanged, and the log and `describe` report the fault.
     """
 
     def __init__(
@@ -65,15 +65,15 @@ class LiveKeys:
         last: Sequence[Key] = (),
         monotonic: Callable[[], float],
     ) -> None:
-        """Load the keys; those of the environment go before (*first*) and after (*last*) them.
+        """Load the keys; keys from the environment precede (*first*) or follow (*last*) them.
 
-        Raises `KeyFolderError`, also where nothing could sign.
+        Raises `KeyFolderError`, also if there is no key to sign with.
         """
         self._files = files
         self._first, self._last = tuple(first), tuple(last)
         self._monotonic = monotonic
         self._reloading = threading.Lock()
-        self._mark = files.mark()  # Before reading: a change in between is seen at the next look.
+        self._mark = files.mark()  # Before reading, so that the next check notices a later change.
         self._plan = Plan()
         self._fault: str | None = None
         self._ring = self._take(files.load())
@@ -81,14 +81,14 @@ class LiveKeys:
         after_fork.register(self)
 
     def current(self) -> KeyRing:
-        """Return the ring as it is now, after checking the folder if a check is due."""
+        """Return the current ring, after checking the folder if a check is due."""
         age = self._monotonic() - self._checked_at
         if age >= CHECK_SECONDS:
             self._reload(PATIENCE_SECONDS if age >= STALE_SECONDS else 0)
         return self._ring
 
     def key_for(self, kid: str) -> Key:
-        """Return the key of that id, from the ring of this moment. Raises `UnknownKeyError`."""
+        """Return the key with that id from the current ring. Raises `UnknownKeyError`."""
         return self.current().key_for(kid)
 
     def reload_soon(self) -> None:
@@ -97,7 +97,7 @@ class LiveKeys:
         self._checked_at = -math.inf
 
     def reset_after_fork(self) -> None:
-        """Reload: another thread may have been loading, and does not exist in the child."""
+        """Reload at the next use: a thread that was loading does not exist in the child."""
         self._reloading = threading.Lock()
         self.reload_soon()
 
@@ -115,10 +115,10 @@ class LiveKeys:
     def _reload(self, patience: float) -> None:
         reloading = self._reloading
         if not reloading.acquire(timeout=patience):
-            return  # Another thread does; this one goes on with what there is.
+            return  # Another thread is reloading; this one continues with the current ring.
         try:
             if self._monotonic() - self._checked_at < CHECK_SECONDS:
-                return  # Another thread did.
+                return  # Another thread has just reloaded.
             mark = self._files.mark()
             if mark is not None and mark == self._mark:
                 return
@@ -127,10 +127,10 @@ class LiveKeys:
             self._fault = None
             log.info("keys_loaded", keys={r.kid: r.state for r in self._plan.live()})
         except (KeyFolderError, StepError) as error:
-            if self._fault != str(error):  # Once, not at every look.
+            if self._fault != str(error):  # Logged once, not at every check.
                 log.error("keys_not_loaded", reason=str(error))  # noqa: TRY400 - the reason is enough
             self._fault = str(error)
-            self._mark = None  # The key's file may be mended without a change of the plan.
+            self._mark = None  # The key's file may be repaired without a change of the plan.
         finally:
             self._checked_at = self._monotonic()
             reloading.release()
@@ -138,7 +138,7 @@ class LiveKeys:
     def _take(self, loaded: LoadedKeys) -> KeyRing:
         self._plan.check_successor(loaded.plan)
         order = loaded.ring_order()
-        if not order and not self._first:  # What is in `last` only verifies, able to sign or not.
+        if not order and not self._first:  # Keys in `last` only verify, even if they could sign.
             raise KeyFolderError("has no signing key; `python -m falcon_auth keys add` makes one")
         ring = KeyRing([*self._first, *order, *self._last])
         self._plan = loaded.plan
@@ -161,7 +161,7 @@ def _describe(key: Key, record: KeyRecord | None, *, signs: bool, now: float) ->
     }
     if record is not None:
         since = record.retired_at or record.activated_at or record.published_at
-        # Where the environment's secret still signs, the folder's active key waits for its turn.
+        # If the environment's secret still signs, the folder's active key is not in use yet.
         described["state"] = "published" if record.state == "active" and not signs else record.state
         described["age_seconds"] = max(0, int(now - since))
         if record.safe_at is not None:

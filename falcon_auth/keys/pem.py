@@ -15,12 +15,12 @@ from falcon_auth.keys.ring import ASYMMETRIC, Key, PrivateKey, PublicKey, UnfitK
 
 MAX_FILE_BYTES = 64 * 1024  # An RSA key of 8,192 bits takes 6.5 KiB.
 NEW_RSA_BITS = 3072  # As strong as the other algorithms' 128 bits (NIST SP 800-57).
-_TWICE = "is there for another algorithm already; one key is for one (RFC 8725, 3.1)"
+_TWICE = "is already used with another algorithm; use a key with one algorithm only (RFC 8725, 3.1)"
 _OF_KIND = {ec.EllipticCurvePublicKey: "ES256", ed25519.Ed25519PublicKey: "EdDSA"}
 
 
 def read_pem(path: Path) -> bytes:
-    """Return a file's content. Raises `UnfitKeyError`, whose message holds neither it nor path."""
+    """Return a file's content. Raises `UnfitKeyError` without quoting the content or the path."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -34,9 +34,10 @@ def read_pem(path: Path) -> bytes:
 
 
 def parse_pem(data: bytes, algorithm: str, *, to_sign: bool = True) -> Key:
-    """Make a key of PEM text; without *to_sign* the public half is enough. Raises `UnfitKeyError`.
+    """Return the key in PEM text; unless *to_sign*, a public key is enough. Raises `UnfitKeyError`.
 
-    A private half is kept even so: keys are derived from it (see `Key.derived`).
+    A private key is kept in either case, because other keys are derived from it (see
+    `Key.derived`).
     """
     key = _parse(data)
     if to_sign and isinstance(key, PublicKey):
@@ -45,11 +46,11 @@ def parse_pem(data: bytes, algorithm: str, *, to_sign: bool = True) -> Key:
 
 
 def read_previous(entry: Path, algorithm: str) -> Key:
-    """Make a key that only verifies of one of JWT_PREVIOUS_KEY_FILES.
+    """Return a verifying key for one entry of JWT_PREVIOUS_KEY_FILES.
 
-    A public half verifies access tokens alone; a private one refresh tokens as well.
-    The algorithm follows from the kind of key; RSA keys are for *algorithm* where that is an RSA
-    one, else for RS256, unless the entry says otherwise: `PS256:old.pem`. Raises `UnfitKeyError`.
+    A public key verifies access tokens only, a private key refresh tokens as well. The kind of key
+    determines the algorithm; for an RSA key it is *algorithm* if that is an RSA algorithm,
+    otherwise RS256, unless the entry names another: `PS256:old.pem`. Raises `UnfitKeyError`.
     """
     named, separator, rest = str(entry).partition(":")
     if separator and named in ASYMMETRIC:
@@ -65,10 +66,11 @@ def read_previous(entry: Path, algorithm: str) -> Key:
 def read_key_files(
     algorithm: str, signing: Path | None, previous: Sequence[Path]
 ) -> tuple[list[Key], list[str]]:
-    """Read the files that the settings name; return their keys and what is wrong with them.
+    """Read the files that the settings name; return their keys and any faults.
 
-    The key of *signing* is the first, and signs where *algorithm* is asymmetric. A fault begins
-    with the variable's name and holds no path: a whole key may have been put in its place.
+    The key of *signing* comes first, and signs if *algorithm* is asymmetric. A fault begins with
+    the variable's name and never quotes the path, because somebody may have set the variable to a
+    key.
     """
     keys: list[Key] = []
     faults = []
@@ -95,7 +97,7 @@ def read_key_files(
 
 
 def make_pem(algorithm: str) -> bytes:
-    """Return a fresh private key for an algorithm, as PKCS #8."""
+    """Return a new private key for an algorithm, as PKCS #8."""
     key: PrivateKey
     if algorithm == "ES256":
         key = ec.generate_private_key(ec.SECP256R1())
@@ -111,7 +113,7 @@ def make_pem(algorithm: str) -> bytes:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Write a new file that only its owner may read. Raises `OSError`, also where it exists."""
+    """Create a file that only its owner may read. Raises `OSError`, also if the file exists."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
@@ -120,7 +122,7 @@ def write_secret(path: Path, data: bytes) -> None:
 
 
 def open_to_others(path: Path) -> str | None:
-    """Return "write" or "read" where everyone on the machine may do that with a file."""
+    """Return "write" or "read" if every user of the machine may do that with the file."""
     mode = path.stat().st_mode
     if mode & stat.S_IWOTH:
         return "write"

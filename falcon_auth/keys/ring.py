@@ -1,4 +1,4 @@
-"""Keys, each bound to one algorithm, and the ring of those that a service uses (RFC 7517, 7518)."""
+"""Keys, each bound to one algorithm, and the ring of keys of a service (RFC 7517, RFC 7518)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from falcon_auth.keys.jws import decode_segment, dump_segment, encode_segment
 ASYMMETRIC = ("RS256", "PS256", "ES256", "EdDSA")
 SYMMETRIC = ("HS256", "HS384", "HS512")
 MIN_RSA_BITS = 2048  # RFC 7518, 3.3.
-MAX_RSA_BITS = 8192  # Each check of a signature takes time with its square.
+MAX_RSA_BITS = 8192  # The time to verify a signature grows with the square of the size.
 DERIVED_KEY_BYTES = 32  # As long as the digest of HS256 (RFC 7518, 3.2).
-# What the thumbprint is taken of (RFC 7638, 3.2; RFC 8037, 2), and nothing else is published.
+# The members that the thumbprint covers (RFC 7638, 3.2; RFC 8037, 2); no others are published.
 _MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
@@ -32,7 +32,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 
 
 class UnfitKeyError(Exception):
-    """A key cannot be used. The message says why, and holds nothing of the key."""
+    """A key cannot be used. The message says why, and reveals nothing about the key."""
 
 
 class UnknownKeyError(InvalidTokenError):
@@ -44,28 +44,28 @@ class UnknownKeyError(InvalidTokenError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Key:
-    """A key and the one algorithm that it is for. Its repr shows neither half of it.
+    """A key and the one algorithm that it may be used with. Its repr shows no key material.
 
-    Both halves are prepared once; PyJWT's codec would do so at each call. Safe to share between
+    Both halves are parsed once; PyJWT's codec would parse them on every call. Safe to share between
     threads.
     """
 
     kid: str
     algorithm: str
-    signing: Any = field(repr=False)  # None where it only verifies.
+    signing: Any = field(repr=False)  # None if the key only verifies.
     verifying: Any = field(repr=False)
     implementation: Algorithm = field(repr=False)
     header: str = field(repr=False)  # The encoded header of every token that it signs.
     jwk: Mapping[str, str] | None = field(default=None, repr=False)  # The public half; never HMAC.
-    typ: str = field(default="JWT", repr=False)  # The header's, of every token that it signs.
+    typ: str = field(default="JWT", repr=False)  # The `typ` header of every token that it signs.
     _derived: dict[str, Key] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def symmetric(cls, secret: str, algorithm: str) -> Key:
-        """Make an HMAC key. Its `kid` is a one-way hash, which reveals nothing of the key.
+        """Return an HMAC key. Its `kid` is a one-way hash, which reveals nothing about the key.
 
-        Raises `UnfitKeyError` for the text of an asymmetric key: with a public key as the secret,
-        everyone could sign.
+        Raises `UnfitKeyError` for the text of an asymmetric key: if a public key were the secret,
+        anyone could sign.
         """
         implementation = jwt.get_algorithm_by_name(algorithm)
         try:
@@ -78,10 +78,10 @@ class Key:
 
     @classmethod
     def asymmetric(cls, key: object, algorithm: str) -> Key:
-        """Make a key of a private or public key object of `cryptography`.
+        """Return a key for a private or public key object of `cryptography`.
 
-        Its `kid` is the thumbprint of the public half (RFC 7638). Raises `UnfitKeyError` where
-        the key is not of the kind or size that the algorithm asks for.
+        Its `kid` is the thumbprint of the public key (RFC 7638). Raises `UnfitKeyError` if the key
+        does not have the kind or size that the algorithm requires.
         """
         private = key if isinstance(key, PrivateKey) else None
         public = key if private is None else private.public_key()
@@ -95,15 +95,15 @@ class Key:
         return cls(kid, algorithm, private, public, implementation, header, jwk)
 
     def derived(self, token_type: str) -> Key | None:
-        """Return the key that signs tokens of one type, which only this service can have.
+        """Return the key that signs tokens of one type; only this service can derive it.
 
-        It is HS256 under this key's `kid`: HKDF-SHA-256 (RFC 5869; no salt, 32 bytes, the info
-        `falcon-auth/` and the type) of the secret's bytes, or of the private key as PKCS #8 DER. No
-        key set can publish it, so no verifier elsewhere takes such a token for an access token, and
-        no type passes as another (RFC 8725, 3.11 and 3.12).
+        It is an HS256 key with this key's `kid`: HKDF-SHA-256 (RFC 5869; no salt, 32 bytes, info
+        `falcon-auth/` and the type) of the secret's bytes, or of the private key as PKCS #8 DER. It
+        is not in any key set, so no other verifier can take such a token for an access token, and a
+        token of one type is never accepted as another (RFC 8725, 3.11 and 3.12).
 
-        Returns None where this key has no private half. *token_type* is a constant of the
-        program, never taken from a token: each one is kept for as long as the key.
+        Returns None if this key has no private half. *token_type* must be a constant, never a value
+        from a token: every derived key is cached as long as this key exists.
         """
         if self.signing is None:
             return None
@@ -130,40 +130,42 @@ class Key:
         return secret
 
     def sign(self, payload: Mapping[str, Any]) -> str:
-        """Return the token (JWS compact form, RFC 7515, 3.1) of a payload."""
+        """Return a payload as a signed token (JWS compact serialization, RFC 7515, 3.1)."""
         signed = f"{self.header}.{dump_segment(payload)}"
         signature = self.implementation.sign(signed.encode(), self.signing)
         return f"{signed}.{encode_segment(signature)}"
 
     def verifies(self, signed: str, signature: str) -> bool:
-        """Return whether a signature (base64url) is this key's for an ASCII text."""
+        """Return whether *signature* (base64url) is this key's for the ASCII text *signed*."""
         return self.implementation.verify(
             signed.encode(), self.verifying, decode_segment(signature)
         )
 
 
 class KeySource(Protocol):
-    """Where keys come from; they may change meanwhile. Safe to call from any thread."""
+    """A source of keys, which may change over time. Safe to call from any thread."""
 
     def current(self) -> KeyRing:
-        """Return the ring of this moment."""
+        """Return the current ring."""
 
     def key_for(self, kid: str) -> Key:
-        """Return the key of that id. Raises `UnknownKeyError`.
+        """Return the key with that id. Raises `UnknownKeyError`.
 
-        A source that fetches its keys may look for an unknown one elsewhere first.
+        A source that fetches its keys may fetch them again before it gives up on an unknown id.
         """
 
 
 class KeyRing:
-    """The keys of a service: the first one signs, every one verifies. Immutable.
+    """The keys of a service: the first one signs, and all of them verify. Immutable.
 
-    An empty one, of a service that only verifies, refuses every token.
+    An empty ring, in a service that only verifies, refuses every token.
     """
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self.keys = tuple({key.kid: key for key in reversed(keys)}.values())[::-1]
-        self._by_kid = {key.kid: key for key in self.keys}  # Of equals, the first stayed.
+        self._by_kid = {
+            key.kid: key for key in self.keys
+        }  # Duplicates have been removed; the first was kept.
 
     @property
     def signing_key(self) -> Key:
@@ -171,23 +173,23 @@ class KeyRing:
         return self.keys[0]
 
     def current(self) -> KeyRing:
-        """Return itself: a ring is the source of keys that never change."""
+        """Return itself: a ring is also a source of keys that never change."""
         return self
 
     def key_for(self, kid: str) -> Key:
-        """Return the key of that id. Raises `UnknownKeyError`."""
+        """Return the key with that id. Raises `UnknownKeyError`."""
         key = self._by_kid.get(kid)
         if key is None:
             raise UnknownKeyError
         return key
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """Return the JSON Web Key Set (RFC 7517, 5): public halves, never an HMAC key."""
+        """Return the JSON Web Key Set (RFC 7517, 5): public keys only, never an HMAC key."""
         return {"keys": [dict(key.jwk) for key in self.keys if key.jwk is not None]}
 
 
 def check_fitness(public: object, algorithm: str) -> None:
-    """Raise `UnfitKeyError` unless *public* is a key of the algorithm's kind and size."""
+    """Raise `UnfitKeyError` unless *public* has the kind and size that the algorithm requires."""
     if algorithm in {"RS256", "PS256"}:
         if not isinstance(public, rsa.RSAPublicKey):
             raise UnfitKeyError(f"is not an RSA key, which {algorithm} needs")
@@ -201,7 +203,7 @@ def check_fitness(public: object, algorithm: str) -> None:
 
 
 def thumbprint(basis: Mapping[str, str]) -> str:
-    """Return the JWK thumbprint (RFC 7638): SHA-256 of the members in their one spelling."""
+    """Return the JWK thumbprint (RFC 7638): SHA-256 of the members in canonical form."""
     text = json.dumps(basis, separators=(",", ":"), sort_keys=True)
     return encode_segment(hashlib.sha256(text.encode()).digest())
 

@@ -1,6 +1,6 @@
-"""Credentials of other services: random tokens, of which the settings hold only hashes.
+"""Credentials of other services: random tokens, of which the settings contain only hashes.
 
-A token has 256 random bits, so one round of SHA-256 is enough: there is nothing to guess.
+A token has 256 random bits and cannot be guessed, so one round of SHA-256 is enough.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ _CREDENTIAL = re.compile(r"([A-Za-z0-9_.-]{1,64}):([0-9a-f]{64})", re.ASCII)
 
 
 def is_credential(text: str) -> bool:
-    """Return whether a text is written `name:hash`, as `make_credential` writes it."""
+    """Return whether *text* has the form `name:hash` that `make_credential` returns."""
     return _CREDENTIAL.fullmatch(text) is not None
 
 
 def make_credential(name: str) -> tuple[str, str]:
-    """Return a fresh token for the service, and the `name:hash` entry for the settings."""
+    """Return a new token for the service, and the `name:hash` entry for the settings."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     return token, f"{name}:{_hash(token).hex()}"
 
 
 class ServiceCredentials:
-    """Finds the service that a token belongs to. Safe to call from any thread."""
+    """Identifies the service that presents a token. Safe to call from any thread."""
 
     def __init__(self, credentials: Sequence[str]) -> None:
         pairs = (each.partition(":") for each in credentials)
         self._hashes = [(name, bytes.fromhex(digest)) for name, _, digest in pairs]
 
     def service_of(self, token: str, claimed: str | None = None) -> str:
-        """Return the name of the token's service, which has to be *claimed* where that is given.
+        """Return the name of the token's service, which must be *claimed* if that is given.
 
-        Every hash is compared, and each in constant time. Raises `InvalidClientError`.
+        The token is compared with every hash in constant time. Raises `InvalidClientError`.
         """
         given = _hash(token)
         names = [name for name, known in self._hashes if hmac.compare_digest(given, known)]

@@ -134,7 +134,7 @@ def test_a_timer_begins_with_the_first_key(run, operator, tmp_path):
         (["list"], {"JWT_KEY_DIRECTORY": "nothing"}, "the folder does not exist"),
         (["add"], {"JWT_ALGORITHM": None}, "JWT_ALGORITHM is HS256"),
         (["add"], {"JWT_KEY_DIRECTORY": "/proc/keys"}, "cannot be written"),
-        (["promote"], {}, "There is no next key"),
+        (["promote"], {}, "No key is published as the next one"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(arguments, environment, expected, run):

@@ -180,7 +180,7 @@ def test_an_asymmetric_algorithm_needs_a_key():
 def test_one_key_is_not_for_two_algorithms(pem_file):
     path = pem_file(private_pem("RS256"))
 
-    with pytest.raises(ConfigurationError, match="is there for another algorithm already"):
+    with pytest.raises(ConfigurationError, match="is already used with another algorithm"):
         make_keys(
             settings_for(
                 jwt_algorithm="PS256",

@@ -263,5 +263,5 @@ def test_the_wait_of_a_key_that_is_published_is_not_shortened_by_hand():
     before = plan_with(next_since=NOW)
     shortened = Plan.model_validate(changed(before, 3, cache_seconds=MIN_KEY_CACHE_SECONDS))
 
-    with pytest.raises(StepError, match="past was changed"):
+    with pytest.raises(StepError, match="history was changed"):
         before.check_successor(shortened)
