@@ -1,1 +1,1 @@
-"""Second factors: authenticator apps, passkeys and recovery codes, and how fresh a proof is."""
+"""Second factors (authenticator apps, passkeys, recovery codes) and step-up authentication."""

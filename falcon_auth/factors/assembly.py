@@ -1,4 +1,4 @@
-"""Puts the use cases of factors together. `service` gives what they stand on."""
+"""Builds the use cases of second factors from the collaborators that `service` provides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from falcon_auth.store import FactorStore
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """The use cases of factors, where the service has them."""
+    """The use cases of second factors, if the service has them."""
 
     enrolment: Enrolment
     login: FactorLogin
@@ -27,7 +27,7 @@ class Factors:
 
 
 def assemble(on: Foundations, box: SecretBox, party: RelyingParty) -> Factors:
-    """Build the use cases; secrets are encrypted by *box*, passkeys are those of *party*."""
+    """Build the use cases; *box* encrypts secrets, and *party* is the relying party of passkeys."""
     passkeys = Passkeys(party)
     check = FactorCheck(on, box, passkeys)
     return Factors(
@@ -38,7 +38,7 @@ def assemble(on: Foundations, box: SecretBox, party: RelyingParty) -> Factors:
 
 
 def kinds_in(store: FactorStore) -> Callable[[User], list[str]]:
-    """Return what tells which kinds of factors a user can use, for `Challenges`."""
+    """Return a function that returns the kinds of factors a user can use, for `Challenges`."""
 
     def kinds_of(user: User) -> list[str]:
         holder = store.find_holder(user.id)

@@ -1,7 +1,8 @@
-"""Challenges: signed, so that issuing one stores nothing; their spent ids are the store's.
+"""Challenges are signed tokens, so issuing one stores nothing; the store keeps the spent ids.
 
-A log-in challenge says that the first proof was right. A WebAuthn challenge is what a passkey
-signs; it is good for one purpose and, where there is one, for one user and one session or log-in.
+A log-in challenge certifies that the first factor was correct. A WebAuthn challenge is what a
+passkey signs; it is bound to one purpose and, if they are known, to one user and one session or
+log-in.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from falcon_auth.sessions.signed_tokens import Issuer, SignedTokens, TokenClaims
 from falcon_auth.throttle.limits import Limit, Limiter
 
 LIFETIME_SECONDS = 300
-MAX_GUESSES = 10  # Then a challenge is void, whatever RATE_LIMIT_ENABLED says.
+MAX_GUESSES = 10  # More void a challenge, whether or not RATE_LIMIT_ENABLED.
 LOGIN_GUESSES = Limit("factor-challenge", MAX_GUESSES, 2 * LIFETIME_SECONDS)
 SESSION_GUESSES = Limit("factor-session", MAX_GUESSES, LIFETIME_SECONDS)
 
 Purpose = Literal["register", "login", "factor", "confirm"]
 KindsOf = Callable[[User], list[str]]
-NOBODY = "-"  # In claims that name nobody: one is never empty.
+NOBODY = "-"  # In claims that name no user, because a claim must not be empty.
 
 
 @dataclass(frozen=True, slots=True)
 class LoginChallenge:
-    """A log-in that lacks its second factor."""
+    """The content of a challenge for a log-in that still needs its second factor."""
 
     user_id: str
     password_version: int
@@ -37,7 +38,7 @@ class LoginChallenge:
     spent: SpentChallenge
 
     def fits(self, user: User) -> bool:
-        """Return whether neither password nor factors were changed since."""
+        """Return whether the user's password and factors have not changed since it was issued."""
         return (self.password_version, self.factors_version) == (
             user.password_version,
             user.factors_version,
@@ -47,7 +48,7 @@ class LoginChallenge:
 class Challenges:
     """Signs and verifies challenges. Safe to call from any thread.
 
-    *kinds_of* tells which kinds of factors a user can use.
+    *kinds_of* returns the kinds of factors that a user can use.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Challenges:
         self._kinds_of = kinds_of
 
     def demand(self, login: Login) -> SecondFactorRequiredError:
-        """Return the refusal of a log-in that lacks its second factor, with a challenge."""
+        """Return the error, with a challenge, for a log-in that still needs its second factor."""
         user = login.user
         claims = {
             "uid": user.id,
@@ -74,7 +75,7 @@ class Challenges:
         return SecondFactorRequiredError(token.text, self._kinds_of(user))
 
     def read_login(self, token: str) -> LoginChallenge:
-        """Return what a log-in challenge says.
+        """Verify a log-in challenge, and return its content.
 
         Raises `InvalidTokenError`, `ExpiredTokenError`.
         """
@@ -88,7 +89,7 @@ class Challenges:
         )
 
     def count_guess(self, challenge: LoginChallenge) -> None:
-        """Count a guess, before it is looked at, so that no burst gets more than there are.
+        """Count a guess; call it before the check, so that concurrent guesses count as well.
 
         Raises `RevokedTokenError` beyond the last one.
         """
@@ -97,18 +98,18 @@ class Challenges:
             raise RevokedTokenError
 
     def count_session_guess(self, session_id: str) -> None:
-        """Count a guess within a session, before it is looked at. Raises `RateLimitedError`."""
+        """Count a guess in a session; call it before checking. Raises `RateLimitedError`."""
         self._limiter.count(SESSION_GUESSES, session_id)
 
     def for_passkey(self, purpose: Purpose, *, user_id: str = NOBODY, of: str = NOBODY) -> bytes:
-        """Return what a passkey is to sign; *of* is the session or log-in challenge it is for."""
+        """Return a challenge for a passkey to sign; *of* is the session or log-in it is for."""
         claims = {"purpose": purpose, "uid": user_id, "of": of}
         return self._passkeys.sign(claims, lifetime_seconds=LIFETIME_SECONDS).text.encode()
 
     def read_passkey(
         self, challenge: bytes, purpose: Purpose, *, user_id: str = NOBODY, of: str = NOBODY
     ) -> SpentChallenge:
-        """Verify that a challenge was issued for just this; return what is to be spent.
+        """Verify that a challenge was issued for this use; return it for the store to spend.
 
         Raises `InvalidTokenError`, `ExpiredTokenError`.
         """
@@ -120,5 +121,5 @@ class Challenges:
         return self._spent(claims)
 
     def _spent(self, claims: TokenClaims) -> SpentChallenge:
-        # As long as it would be accepted, whichever process's clock is behind.
+        # Kept for as long as any process accepts it, even one whose clock is slow.
         return SpentChallenge(claims.token_id, claims.expires_at + 2 * self._leeway)

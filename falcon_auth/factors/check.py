@@ -1,4 +1,4 @@
-"""Check what somebody shows for a second factor: a code of an app, a recovery code, a passkey."""
+"""Checks second factors: codes of authenticator apps, recovery codes and passkeys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from falcon_auth.store import Holder
 
 
 class Checked(NamedTuple):
-    """A factor whose proof is right: how it proves who somebody is, and what spends it."""
+    """A second factor that was correct: its authentication method, and what to spend."""
 
     method: str  # RFC 8176.
     use: FactorUse
@@ -26,8 +26,8 @@ class Checked(NamedTuple):
 class FactorCheck:
     """Checks factors under the account's limits. Safe to call from any thread.
 
-    A wrong proof counts as a failed attempt, and raises `FactorInvalidError`; what is right is
-    to be spent by the step of the store that it allows.
+    A wrong factor counts as a failed attempt and raises `FactorInvalidError`. The caller spends a
+    correct one in the same store operation that it authorises.
     """
 
     def __init__(self, on: Foundations, box: SecretBox, passkeys: Passkeys) -> None:
@@ -41,17 +41,17 @@ class FactorCheck:
         self._events = on.events
 
     def admit(self, user: User, client: Client) -> None:
-        """Raise `RateLimitedError` where a limit of the account is reached already."""
+        """Raise `RateLimitedError` if a limit of the account has been reached."""
         self._throttle.check_login(user.email_key, client.ip)
 
     def succeed(self, user: User, client: Client) -> None:
-        """Forget the failed attempts: every proof was given. Raises `RateLimitedError`."""
+        """Clear the failed attempts once every factor is verified. Raises `RateLimitedError`."""
         self._throttle.count_success(user.email_key, client.ip)
 
     def check_code(
         self, holder: Holder, code: str, client: Client, *, takes_recovery_codes: bool
     ) -> Checked:
-        """Check the code of an app, or a recovery code."""
+        """Check a code, which is an authenticator app's or a recovery code."""
         use = self._find_app(holder, code)
         if use is None and takes_recovery_codes:
             use = self._find_recovery_code(holder, code)
@@ -75,7 +75,7 @@ class FactorCheck:
         purpose: Purpose,
         of: str,
     ) -> Checked:
-        """Check one of the holder's passkeys; *of* is what its challenge was issued for."""
+        """Check one of the holder's passkeys; *of* is the session or log-in of its challenge."""
         user = holder.user
         presented = self.read(credential, user, client)
         spent = self._challenges.read_passkey(presented.challenge, purpose, user_id=user.id, of=of)
@@ -88,7 +88,7 @@ class FactorCheck:
     def read(
         self, credential: Mapping[str, Any], user: User | None, client: Client, key: str = ""
     ) -> Presented:
-        """Read what a browser sent; *key* is what it counts against where no user is known."""
+        """Parse what a browser sent; *key* counts failures if the user is not known yet."""
         try:
             return self._passkeys.read(credential)
         except PasskeyInvalidError:
@@ -102,7 +102,7 @@ class FactorCheck:
         spent: SpentChallenge,
         client: Client,
     ) -> Checked:
-        """Check a passkey's signature, and its counter: one that goes back is a copy's."""
+        """Check a passkey's signature and counter; a counter that went back suggests a clone."""
         try:
             asserted = self._passkeys.verify_assertion(presented, factor)
         except PasskeyInvalidError:
@@ -122,7 +122,7 @@ class FactorCheck:
         return Checked(method_of(factor), use)
 
     def refuse(self, user: User | None, client: Client, key: str = "") -> NoReturn:
-        """Log and count a wrong proof. Raises `RateLimitedError` or `FactorInvalidError`."""
+        """Log and count a wrong factor. Raises `RateLimitedError` or `FactorInvalidError`."""
         self._events.record("login_failed", user_id=user.id if user else None, reason="factor")
         if user is not None:
             self._send(self._notices.count_wrong_proof(user))
@@ -165,5 +165,5 @@ class FactorCheck:
 
 
 def owner_of(factor: Factor) -> str:
-    """Return what a factor's secret is bound to when it is encrypted."""
+    """Return the context that a factor's secret is bound to when it is encrypted."""
     return f"{factor.kind} {factor.user_id} {factor.id}"

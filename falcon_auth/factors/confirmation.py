@@ -1,4 +1,4 @@
-"""Step-up (RFC 9470): prove again who you are, in a session that goes on."""
+"""Step-up authentication (RFC 9470): authenticate again within the current session."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from falcon_auth.store import Holder
 
 
 class Confirmation:
-    """The use case of confirming. Safe to call from any thread.
+    """The use cases of confirming one's identity. Safe to call from any thread.
 
-    Each method returns a new access token of the same session, whose `auth_time` is now. It raises
-    `RevokedTokenError` where the session ended meanwhile.
+    Each method returns a new access token of the same session, with the current time as its
+    `auth_time`, and raises `RevokedTokenError` if the session has ended in the meantime.
     """
 
     def __init__(self, on: Foundations, check: FactorCheck, passkeys: Passkeys) -> None:
@@ -33,9 +33,9 @@ class Confirmation:
         self._events = on.events
 
     def options(self, caller: Caller) -> dict[str, Any]:
-        """Return what the browser asks the caller's passkeys with.
+        """Return the WebAuthn request options for the caller's passkeys.
 
-        Raises `NotFoundError` where there are none.
+        Raises `NotFoundError` if the caller has none.
         """
         passkeys = self._holder(caller).of_kind("passkey")
         if not passkeys:
@@ -48,10 +48,10 @@ class Confirmation:
     def confirm_by_password(
         self, caller: Caller, password: str, client: Client, abandoned: Abandoned | None = None
     ) -> AccessToken:
-        """Confirm by the password.
+        """Confirm with the password.
 
-        Raises `SecondFactorRequiredError` where it is right and the user has a factor, and else as
-        `PasswordCheck.compare` does.
+        Raises `SecondFactorRequiredError` if it is correct and the user has a factor; otherwise
+        what `PasswordCheck.compare` raises.
         """
         user = caller.user
         self._passwords.admit(user.email_key, client)
@@ -61,7 +61,7 @@ class Confirmation:
         return self._confirm(caller, (PASSWORD_METHOD,), None)
 
     def confirm_by_code(self, caller: Caller, code: str, client: Client) -> AccessToken:
-        """Confirm by the code of an app. Raises `FactorInvalidError`, `RateLimitedError`."""
+        """Confirm with an authenticator app. Raises `FactorInvalidError`, `RateLimitedError`."""
         holder = self._admit(caller, client)
         checked = self._check.check_code(holder, code, client, takes_recovery_codes=False)
         return self._finish(caller, checked, client)
@@ -69,7 +69,7 @@ class Confirmation:
     def confirm_by_passkey(
         self, caller: Caller, credential: Mapping[str, Any], client: Client
     ) -> AccessToken:
-        """Confirm by a passkey. Raises `FactorInvalidError`, `RateLimitedError`."""
+        """Confirm with a passkey. Raises `FactorInvalidError`, `RateLimitedError`."""
         holder = self._admit(caller, client)
         checked = self._check.check_passkey(
             holder, credential, client, purpose="confirm", of=caller.session_id
@@ -109,6 +109,6 @@ class Confirmation:
 
 
 def joined(known: tuple[str, ...], added: tuple[str, ...]) -> tuple[str, ...]:
-    """Return methods without repeating any, `mfa` last."""
+    """Return the methods of both without duplicates, `mfa` last."""
     methods = dict.fromkeys([*known, *added])
     return tuple(sorted(methods, key=SEVERAL_FACTORS.__eq__))

@@ -1,7 +1,7 @@
-"""Secrets at rest: AES-256-GCM under the keys of ENCRYPTION_KEYS.
+"""Encryption of secrets at rest: AES-256-GCM with the keys of ENCRYPTION_KEYS.
 
-A ciphertext is bound to what it belongs to, so that in another row it does not decrypt, and names
-the key that it needs: `1.<key id>.<nonce and ciphertext>`, each part base64url.
+A ciphertext is bound to its owner, so it does not decrypt in another row. It names its key: `1.<key
+id>.<nonce and ciphertext>`, each part in base64url.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from falcon_auth.factors.setup import is_key
 from falcon_auth.keys.jws import decode_segment, encode_segment
 
 KEY_BYTES = 32
-NONCE_BYTES = 12  # What NIST SP 800-38D recommends, at random: good for 2^32 secrets a key.
+NONCE_BYTES = 12  # Random, as NIST SP 800-38D recommends: enough for 2^32 secrets per key.
 _VERSION = "1"
 
 
 class UndecryptableError(Exception):
-    """No key of the ring decrypts it, or it was changed or belongs elsewhere."""
+    """The key is missing, the ciphertext was altered, or it belongs to another owner."""
 
 
 def make_key() -> str:
-    """Return a fresh key, as ENCRYPTION_KEYS takes it."""
+    """Return a new key in the format of ENCRYPTION_KEYS."""
     return encode_segment(secrets.token_bytes(KEY_BYTES))
 
 
 class SecretBox:
-    """Encrypts with the first key, decrypts with all. Safe to call from any thread.
+    """Encrypts with the first key, and decrypts with any. Safe to call from any thread.
 
-    *keys* are written as `make_key` does. Raises `ValueError` for others, and for none.
+    *keys* have the format of `make_key`. Raises `ValueError` for other formats, or without a key.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ class SecretBox:
         self._first = _key_id(materials[0])
 
     def encrypt(self, secret: bytes, owner: str) -> str:
-        """Encrypt a secret for *owner*: whose it is, and what for."""
+        """Encrypt a secret; *owner* is the context that decryption must name again."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = self._cipher(self._first).encrypt(nonce, secret, self._bound(owner))
         return f"{_VERSION}.{self._first}.{encode_segment(nonce + sealed)}"
@@ -77,5 +77,5 @@ class SecretBox:
 
 
 def _key_id(key: bytes) -> str:
-    """Name a key by what tells nothing of it."""
+    """Return an identifier of a key that reveals nothing about it."""
     return encode_segment(hmac.digest(key, b"falcon-auth encryption key id", hashlib.sha256)[:6])

@@ -1,4 +1,4 @@
-"""Add, confirm, list and remove factors, and make recovery codes."""
+"""Add, confirm, list and remove factors, and create recovery codes."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from falcon_auth.models import (
 )
 from falcon_auth.store import Activation, Holder
 
-MAX_FACTORS = 20  # Of one user: nobody has more devices, and no table grows without end.
+MAX_FACTORS = 20  # Per user: more than anybody's devices, and a bound for the table.
 MAX_NAME_LENGTH = 64
 CODES_NAME = "recovery codes"
 
 
 @dataclass(frozen=True, slots=True)
 class NewApp:
-    """An authenticator app that is to be confirmed: what it takes in, and the same as QR code."""
+    """An authenticator app to be confirmed: its secret, as text, as a URI and as a QR code."""
 
     id: str
     secret: str = field(repr=False)
@@ -52,7 +52,7 @@ class NewApp:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A factor that counts now, and the recovery codes where the user had none yet."""
+    """A factor that is active now, and recovery codes if the user had none before."""
 
     factor: Factor
     codes: list[str] | None = field(repr=False)
@@ -61,8 +61,8 @@ class Added:
 class Enrolment:
     """The use cases around a user's own factors. Safe to call from any thread.
 
-    *issuer_name* is what apps and browsers show; *must_keep_one* tells of a user whether the last
-    factor is to stay.
+    *issuer_name* is the service's name in apps and browsers; *must_keep_one* returns whether a user
+    has to keep the last factor.
     """
 
     def __init__(
@@ -91,18 +91,18 @@ class Enrolment:
         return self._holder(caller)
 
     def violations(self, *, name: str | None) -> list[Violation]:
-        """Return what is wrong with a factor's name; None stands for what was not understood."""
+        """Return the violations in a factor's name; None stands for a missing member."""
         if name is None:
             return []
         if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name.isspace():
-            detail = f"A name has 1 to {MAX_NAME_LENGTH} characters that can be seen."
+            detail = f"A name has 1 to {MAX_NAME_LENGTH} printable characters."
             return [Violation("/name", InvalidBodyError.code, detail)]
         return []
 
     def add_app(self, caller: Caller, name: str) -> NewApp:
-        """Make a secret for an authenticator app; it counts once a code has confirmed it.
+        """Create the secret of an authenticator app, which is active once a code confirms it.
 
-        It takes the place of one that was not confirmed. Raises `InvalidBodyError`.
+        It replaces any app that was not confirmed. Raises `InvalidBodyError`.
         """
         self._check_name(name)
         secret = totp.make_secret()
@@ -114,9 +114,9 @@ class Enrolment:
         return NewApp(factor.id, secret, uri, totp.draw_qr(uri))
 
     def confirm_app(self, caller: Caller, factor_id: str, code: str, client: Client) -> Added:
-        """Have an app count, by a code of it, which is spent.
+        """Activate an app by one of its codes, which is spent.
 
-        Raises `NotFoundError` for one that does not wait to be confirmed, `FactorInvalidError`,
+        Raises `NotFoundError` unless the app is waiting for confirmation, `FactorInvalidError`,
         `RateLimitedError`.
         """
         holder = self._holder(caller)
@@ -131,7 +131,7 @@ class Enrolment:
         return self._activate(caller, holder, confirmed, CODE_METHOD)
 
     def passkey_options(self, caller: Caller) -> dict[str, Any]:
-        """Return what the browser makes a passkey with."""
+        """Return the WebAuthn creation options for a new passkey."""
         holder = self._holder(caller)
         challenge = self._challenges.for_passkey(
             "register", user_id=caller.user_id, of=caller.session_id
@@ -141,7 +141,7 @@ class Enrolment:
     def add_passkey(
         self, caller: Caller, name: str, credential: Mapping[str, Any], client: Client
     ) -> Added:
-        """Add a passkey that a browser made with the options.
+        """Add a passkey that a browser created with these options.
 
         Raises `InvalidBodyError`, `FactorInvalidError`, `InvalidTokenError`, `ExpiredTokenError`.
         """
@@ -186,13 +186,13 @@ class Enrolment:
             self._events.record("factor_removed", user_id=caller.user_id)
 
     def replace_codes(self, caller: Caller) -> list[str]:
-        """Make new recovery codes; the former ones are void.
+        """Replace the recovery codes; the old ones become invalid.
 
-        Raises `NotFoundError` where the caller has no factor, or factors changed meanwhile.
+        Raises `NotFoundError` if the caller has no factor, or if factors changed in the meantime.
         """
         codes, kept = self._make_codes(caller)
         if not self._store.replace_codes(caller.user, kept, now=self._clock()):
-            raise NotFoundError("There is no factor that recovery codes would stand in for.")
+            raise NotFoundError("Recovery codes need a second factor; add one first.")
         self._events.record("recovery_codes_replaced", user_id=caller.user_id)
         return codes
 
@@ -251,5 +251,5 @@ class Enrolment:
 
 
 def _too_many() -> InvalidBodyError:
-    detail = f"There are {MAX_FACTORS} factors already; remove one first."
+    detail = f"You have {MAX_FACTORS} factors already; remove one first."
     return InvalidBodyError([Violation("/name", InvalidBodyError.code, detail)])

@@ -1,4 +1,4 @@
-"""What the use cases of factors stand on; `service` builds it."""
+"""The collaborators that the use cases of second factors share; `service` builds them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from falcon_auth.throttle.attempts import Throttle
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundations:
-    """The collaborators of all of them; *clock* gives epoch seconds.
+    """The shared collaborators; *clock* gives epoch seconds.
 
-    *only_verified*: whoever has not proved the address does not log in.
+    With *only_verified*, users whose address is not verified yet cannot log in.
     """
 
     store: Store

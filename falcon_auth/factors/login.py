@@ -34,10 +34,10 @@ class FactorLogin:
         self._events = on.events
 
     def options(self, challenge: str) -> dict[str, Any]:
-        """Return what the browser asks the user's passkeys with.
+        """Return the WebAuthn request options for the user's passkeys.
 
-        Raises as `log_in_by_code` does where the challenge is at fault, and `NotFoundError` where
-        the user has no passkey.
+        Raises what `log_in_by_code` raises for the challenge, and `NotFoundError` if the user has
+        no passkey.
         """
         read, holder = self._open_challenge(challenge)
         passkeys = holder.of_kind("passkey")
@@ -49,9 +49,9 @@ class FactorLogin:
     def log_in_by_code(self, challenge: str, code: str, client: Client) -> TokenPair:
         """Finish a log-in with the code of an app, or a recovery code.
 
-        Raises `FactorInvalidError`, `RateLimitedError`, and where the challenge is at fault
-        `InvalidTokenError`, `ExpiredTokenError`, or `RevokedTokenError`: password or factors were
-        changed, or too many codes were tried. Raises `AccountDisabledError`.
+        Raises `FactorInvalidError`, `RateLimitedError`, `AccountDisabledError`; for the challenge,
+        `InvalidTokenError`, `ExpiredTokenError`, or `RevokedTokenError` if the password or the
+        factors have changed, or too many codes were tried.
         """
         read, holder = self._admit(challenge, client)
         checked = self._check.check_code(holder, code, client, takes_recovery_codes=True)
@@ -68,11 +68,11 @@ class FactorLogin:
         return self._finish(holder, read, checked, client)
 
     def passkey_options(self) -> dict[str, Any]:
-        """Return what the browser asks for any passkey of this service with."""
+        """Return the WebAuthn request options for any passkey of this service."""
         return self._passkeys.request_options(self._challenges.for_passkey("login"))
 
     def log_in_with_passkey_alone(self, credential: Mapping[str, Any], client: Client) -> TokenPair:
-        """Log in by a passkey that has verified its user, which is two factors.
+        """Log in with a passkey that has verified its user, which counts as two factors.
 
         Raises `FactorInvalidError`, `InvalidTokenError`, `ExpiredTokenError`,
         `AccountDisabledError`, `EmailNotVerifiedError`, `RateLimitedError`.
@@ -83,7 +83,8 @@ class FactorLogin:
         factor, user = found if found is not None else (None, None)
         self._throttle.check_login(user.email_key if user else key, client.ip)
         spent = self._challenges.read_passkey(presented.challenge, "login")
-        # The user handle says whose passkey the device takes it for (WebAuthn, 7.2, step 6).
+        # The user handle names the user whose passkey the device believes it to be (WebAuthn, 7.2,
+        # step 6).
         if factor is None or user is None or presented.user_id != user.id:
             self._check.refuse(user, client, key)
         checked = self._check.check_signature(user, factor, presented, spent, client)

@@ -1,4 +1,4 @@
-"""What the owner of an account is told about their factors."""
+"""Notices to users about changes of their factors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Notices:
         self._limiter = limiter
 
     def effects(self, topic: Topic, user: User, factor: str) -> Effects:
-        """Return what the change writes in its transaction; *factor* is the factor's name."""
+        """Return the mail to write in the change's transaction; *factor* is the factor's name."""
         return Effects(messages=self._mails.message(topic, user, factor=factor))
 
     def count_wrong_proof(self, user: User) -> tuple[Message, ...]:

@@ -1,4 +1,4 @@
-"""What is said of passkeys before and after a ceremony, without the library that verifies it."""
+"""The values around WebAuthn ceremonies; importing them does not load the library."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class RelyingParty:
-    """Who asks for passkeys: its id, a domain; its name for people; the origins of its pages."""
+    """The relying party (WebAuthn): its id, which is a domain, its name, and its pages' origins."""
 
     id: str
     name: str
@@ -17,7 +17,7 @@ class RelyingParty:
 
 
 class PasskeyInvalidError(Exception):
-    """What a browser sent is not a proof. `reason` is a word for the log, nothing of a client's."""
+    """What a browser sent is not valid. `reason` is a fixed word for the log, not client data."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,17 +26,17 @@ class PasskeyInvalidError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a client sent, as far as it can be read without trusting it."""
+    """What a client sent: parsed, but not verified."""
 
-    credential: Mapping[str, Any] = field(repr=False)  # Known members only, all of them texts.
+    credential: Mapping[str, Any] = field(repr=False)  # Known members only, all of them strings.
     credential_id: str
     challenge: bytes = field(repr=False)
-    user_id: str | None  # By the user handle, where there is one.
+    user_id: str | None  # From the user handle, if there is one.
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A passkey whose registration was verified. Id and COSE key are base64url."""
+    """A passkey whose registration was verified. Its id and COSE key are in base64url."""
 
     credential_id: str
     public_key: str = field(repr=False)
@@ -48,7 +48,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Asserted:
-    """A passkey whose signature was verified, with the counter and the flag that it signed."""
+    """A passkey whose signature was verified, with the counter and the backup flag it signed."""
 
     sign_count: int
     backed_up: bool

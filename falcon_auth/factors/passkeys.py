@@ -1,8 +1,8 @@
-"""Passkeys: the ceremonies of WebAuthn level 3, on py_webauthn.
+"""Passkeys: the ceremonies of WebAuthn level 3, based on py_webauthn.
 
-What the library leaves open is checked here: cross-origin use, attestation formats, the public key
-itself, the counter after the signature, and that backup eligibility does not change. It is imported
-when it is first needed.
+The library is imported for the first ceremony. Checks that it omits are made here and in
+`ceremonies`: cross-origin use, attestation formats, the public key itself, the counter (after the
+signature), and that backup eligibility does not change.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Passkeys:
     def creation_options(
         self, user: User, challenge: bytes, known: Sequence[Factor]
     ) -> dict[str, Any]:
-        """Return `PublicKeyCredentialCreationOptionsJSON`; *known* passkeys are not made again."""
+        """Return `PublicKeyCredentialCreationOptionsJSON`, excluding *known* passkeys."""
         from falcon_auth.factors import ceremonies  # noqa: PLC0415 - a fifth of a second
 
         return ceremonies.creation_options(
@@ -69,11 +69,12 @@ class Passkeys:
         )
 
     def read(self, credential: Mapping[str, Any]) -> Presented:
-        """Read what a browser's `toJSON()` gave. Raises `PasskeyInvalidError`."""
+        """Parse what a browser's `toJSON()` returned. Raises `PasskeyInvalidError`."""
         with _Refusing("read"):
             response = credential["response"]
             sent = {name: response[name] for name in _RESPONSE_MEMBERS if response.get(name)}
-            # Decoded once, and written anew: the library reads what was checked here.
+            # Decoded once and encoded again, so that the library sees exactly what was checked
+            # here.
             parts = {name: decode_segment(each) for name, each in sent.items()}
             client_data = parse_json(parts["clientDataJSON"])
             if client_data.get("crossOrigin") or "topOrigin" in client_data:
@@ -98,7 +99,7 @@ class Passkeys:
             )
 
     def verify_registration(self, presented: Presented) -> Registered:
-        """Verify a new passkey; its challenge has been verified. Raises `PasskeyInvalidError`."""
+        """Verify a new passkey, whose challenge is valid. Raises `PasskeyInvalidError`."""
         with _Refusing("registration"):
             from falcon_auth.factors import ceremonies  # noqa: PLC0415 - a fifth of a second
 
@@ -110,8 +111,8 @@ class Passkeys:
     def verify_assertion(self, presented: Presented, factor: Factor) -> Asserted:
         """Verify the signature of a known passkey. Raises `PasskeyInvalidError`.
 
-        The counter is only read: whoever calls compares it, since it is worth something only now
-        that the signature held.
+        The counter is returned, not checked: the caller compares it, because it can only be trusted
+        once the signature has been verified.
         """
         with _Refusing("assertion"):
             from falcon_auth.factors import ceremonies  # noqa: PLC0415 - a fifth of a second
@@ -125,15 +126,16 @@ class Passkeys:
 
 
 def method_of(factor: Factor) -> str:
-    """Return how a passkey proves who somebody is (RFC 8176, 2)."""
+    """Return the authentication method of a passkey (RFC 8176, 2)."""
     return SYNCED_METHOD if factor.backup_eligible else DEVICE_BOUND_METHOD
 
 
 class _Refusing:
-    """Turns whatever a parser makes of hostile input into one refusal.
+    """Turns every exception that hostile input causes into one refusal.
 
-    The library raises what is no exception of its own as well (KeyError, TypeError, RecursionError,
-    …). The texts may hold the client's values: only the class is logged.
+    The library does not only raise exceptions of its own, but also KeyError, TypeError,
+    RecursionError and others. Their texts may quote the client's values, so only the class is
+    logged.
     """
 
     def __init__(self, step: str) -> None:
@@ -143,7 +145,7 @@ class _Refusing:
         """Begin."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        """Raise `PasskeyInvalidError` in the place of any other exception."""
+        """Raise `PasskeyInvalidError` instead of any other exception."""
         if error is None:
             return
         reason = error.reason if isinstance(error, PasskeyInvalidError) else type(error).__name__

@@ -1,4 +1,4 @@
-"""How fresh, and how strong, the proof behind a session is (RFC 9470)."""
+"""How recently, and how strongly, a session was authenticated (RFC 9470)."""
 
 # ruff: noqa: D102 - the protocol's members are described where `Caller` and `Claims` have them
 from __future__ import annotations
@@ -14,7 +14,7 @@ DEFAULT_RECENT_SECONDS = 600
 
 
 class Proven(Protocol):
-    """Whoever a token speaks for: a `Caller`, or the `Claims` of a token elsewhere."""
+    """An authenticated user: a `Caller` here, or the `Claims` of a token in another service."""
 
     @property
     def auth_time(self) -> float: ...
@@ -26,7 +26,7 @@ class Proven(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recency:
-    """The rule of what is recent. Safe to call from any thread; it asks no store.
+    """Checks the age and the strength of an authentication, without a store. Thread-safe.
 
     *clock* gives epoch seconds.
     """
@@ -35,9 +35,10 @@ class Recency:
     clock: Callable[[], float]
 
     def check(self, proven: Proven, *, recent: bool, factor: bool) -> None:
-        """Raise `StepUpRequiredError` unless the proof is *recent*, or had a second *factor*.
+        """Raise `StepUpRequiredError` unless the authentication is as required.
 
-        Of a user who is known to have a factor, a recent proof had one.
+        *recent*: it is recent, and included a second factor if the user is known to have one.
+        *factor*: it included a second factor.
         """
         limit = self.max_age_seconds if recent else None
         has_used_factor = SEVERAL_FACTORS in proven.amr

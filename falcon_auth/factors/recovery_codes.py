@@ -1,7 +1,7 @@
-"""Recovery codes: ten for each user, shown once, each of which stands in for a factor once.
+"""Recovery codes: ten per user, shown once; each replaces a second factor one time.
 
-They are kept as HMAC-SHA-256 under a key of the set, which is encrypted at rest like an app's
-secret. So the hashes outlive a change of ENCRYPTION_KEYS, and tell nothing without them.
+They are stored as HMAC-SHA-256 with a key per set, which is encrypted at rest like the secret of an
+app. So the hashes survive a change of ENCRYPTION_KEYS, and are useless without those keys.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ import secrets
 
 CODES = 10
 KEY_BYTES = 32
-# Nothing that is mistaken for something else.
+# Without characters that are easily confused, such as 0 and o, or 1 and l.
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # pragma: allowlist secret
-_LENGTH = 12  # 59 bits: a code is guessed under a limit, and its hash is keyed.
+_LENGTH = 12  # 59 bits: guesses are rate-limited, and the hash is keyed.
 _GROUP = 4
 _CODE = re.compile(f"[{_ALPHABET}]{{{_LENGTH}}}", re.ASCII)
 _PUNCTUATION = str.maketrans("", "", " -")
 
 
 def make_codes() -> list[str]:
-    """Return fresh codes as they are shown, in groups: `7k2m-q9xw-4bnd`."""
+    """Return new codes as they are displayed, in groups: `7k2m-q9xw-4bnd`."""
     return [_show("".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))) for _ in range(CODES)]
 
 
 def parse_code(text: str) -> str | None:
-    """Return a code without what people write between its letters; None for anything else."""
+    """Return a code without hyphens and spaces; None if *text* is not a code."""
     code = text.translate(_PUNCTUATION).lower()
     return code if _CODE.fullmatch(code) else None
 
 
 def hash_code(key: bytes, code: str) -> str:
-    """Return the hash that a code, as `parse_code` returns it, is kept as."""
+    """Return the hash under which a code, as returned by `parse_code`, is stored."""
     return hmac.digest(key, code.encode(), hashlib.sha256).hex()
 
 

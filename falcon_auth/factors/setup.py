@@ -1,4 +1,4 @@
-"""What the settings say about factors: the keys for secrets, and who asks for passkeys."""
+"""Checks and interprets the settings of second factors: encryption keys, relying party."""
 
 # ruff: noqa: D102 - the protocol's members are described where `Settings` has them
 from __future__ import annotations
@@ -14,7 +14,7 @@ from falcon_auth.factors.passkey_data import RelyingParty
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-DEFAULT_NAME = "Falcon Auth"  # What apps and browsers show.
+DEFAULT_NAME = "Falcon Auth"  # The service's name in apps and browsers.
 MAKE_ONE = "`python -m falcon_auth secret --encryption` makes one"
 # 32 bytes in base64url, with or without padding: one spelling for each key.
 _KEY = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=?", re.ASCII)
@@ -24,7 +24,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class FactorSettings(Protocol):
-    """The settings that are looked at here."""
+    """The settings that this module reads."""
 
     @property
     def environment(self) -> str: ...
@@ -43,12 +43,12 @@ class FactorSettings(Protocol):
 
 
 def are_on(settings: FactorSettings) -> bool:
-    """Return whether the service has factors: in production only with keys for their secrets."""
+    """Return whether the service has second factors: in production, only with ENCRYPTION_KEYS."""
     return bool(settings.encryption_keys) or settings.environment != "production"
 
 
 def relying_party(settings: FactorSettings) -> RelyingParty:
-    """Return who asks for passkeys. The settings have been checked."""
+    """Return the relying party of passkeys; the settings must have been checked."""
     url = settings.public_base
     origins = settings.webauthn_origins or (_origin_of(url),)
     rp_id = settings.webauthn_rp_id or urlsplit(url).hostname or ""
@@ -56,10 +56,10 @@ def relying_party(settings: FactorSettings) -> RelyingParty:
 
 
 def check_factors(settings: FactorSettings) -> list[str]:
-    """Return what is wrong with the settings of factors, a line each.
+    """Return the faults in the settings of factors, one line each.
 
-    Where nothing is set for factors, which development has all the same, PUBLIC_URL may be one
-    that browsers have no passkeys for.
+    If none of these settings is set, as in development, which has factors anyway, PUBLIC_URL may be
+    one for which browsers do not support passkeys.
     """
     asked = settings.encryption_keys or settings.webauthn_rp_id or settings.webauthn_origins
     has_to_fit = asked and are_on(settings)
@@ -67,7 +67,7 @@ def check_factors(settings: FactorSettings) -> list[str]:
 
 
 def is_key(text: str) -> bool:
-    """Return whether *text* is a key as ENCRYPTION_KEYS has them."""
+    """Return whether *text* is a key in the format of ENCRYPTION_KEYS."""
     return _KEY.fullmatch(text) is not None
 
 
@@ -77,15 +77,15 @@ def _key_faults(settings: FactorSettings) -> Iterator[str]:
         if not is_key(key):
             yield f"ENCRYPTION_KEYS: number {number} is not 32 bytes in base64url; {MAKE_ONE}"
     if len({key.rstrip("=") for key in keys}) < len(keys):
-        yield "ENCRYPTION_KEYS: has a key twice"
+        yield "ENCRYPTION_KEYS: contains a key twice"
 
 
 def _passkey_faults(settings: FactorSettings) -> Iterator[str]:
     asked = settings.public_url or settings.webauthn_origins
     if settings.environment == "production" and not asked:
         yield (
-            "PUBLIC_URL: is needed in production where ENCRYPTION_KEYS are set: passkeys are bound "
-            "to the name in it"
+            "PUBLIC_URL: is needed in production if ENCRYPTION_KEYS is set: passkeys are bound "
+            "to its host name"
         )
         return
     party = relying_party(settings)
@@ -99,9 +99,9 @@ def _passkey_faults(settings: FactorSettings) -> Iterator[str]:
         source = "PUBLIC_URL" if settings.webauthn_origins is None else "WEBAUTHN_ORIGINS"
         where = source if settings.webauthn_origins is None else f"{source}: number {number}"
         if host != party.id and not host.endswith(f".{party.id}"):
-            yield f"{where}: its host is not WEBAUTHN_RP_ID, nor below it"
+            yield f"{where}: its host is neither WEBAUTHN_RP_ID nor a subdomain of it"
         if parts.scheme != "https" and not _LOCAL.fullmatch(host):
-            yield f"{where}: browsers have passkeys on https only, and on http://localhost"
+            yield f"{where}: browsers support passkeys only on https, and on http://localhost"
 
 
 def _origin_of(url: str) -> str:

@@ -1,7 +1,7 @@
 """Authenticator apps: time-based one-time passwords (RFC 6238), SHA-1, six digits, 30 seconds.
 
-These are the parameters that every app knows; some ignore others. pyotp and segno are imported
-when they are first needed.
+Every app supports these parameters, and some ignore any others. pyotp and segno are imported at
+their first use.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ import hmac
 import re
 
 STEP_SECONDS = 30
-DRIFT_STEPS = 1  # Either way: RFC 6238, 5.2, recommends one at most.
+DRIFT_STEPS = 1  # In either direction; RFC 6238, 5.2, recommends at most one.
 _CODE = re.compile("[0-9]{6}", re.ASCII)
 _SPACES = str.maketrans("", "", " ")
 
 
 def make_secret() -> str:
-    """Return a fresh secret: 160 bits in base32 (RFC 4226, 4, R6)."""
+    """Return a new secret: 160 bits in base32 (RFC 4226, 4, R6)."""
     import pyotp  # noqa: PLC0415 - not at every start
 
     return pyotp.random_base32()
 
 
 def parse_code(text: str) -> str | None:
-    """Return the six digits of a code as people write it, or None for anything else."""
+    """Return the six digits of a code, which may contain spaces; None if it is not a code."""
     digits = text.translate(_SPACES)
     return digits if _CODE.fullmatch(digits) else None
 
 
 def find_step(secret: str, code: str, *, now: float, after: int) -> int | None:
-    """Return the time step that *code* is right for, within the drift, later than step *after*.
+    """Return the time step after *after*, within the drift, whose code is *code*; else None.
 
-    A step that matched is to be remembered: it and all earlier ones are spent. The work is the same
-    whichever step it is.
+    The caller stores that step, which spends it and all earlier ones. The work is the same
+    whichever step matches.
     """
     import pyotp  # noqa: PLC0415 - not at every start
 
@@ -47,7 +47,7 @@ def find_step(secret: str, code: str, *, now: float, after: int) -> int | None:
 
 
 def make_uri(secret: str, *, account: str, issuer: str) -> str:
-    """Return the `otpauth:` URI that an app takes; both names are shown in it."""
+    """Return the `otpauth:` URI for an app, which shows both names."""
     import pyotp  # noqa: PLC0415 - not at every start
 
     return pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=issuer)

@@ -1,4 +1,4 @@
-"""What whoever runs the service does with factors: remove them all, and change the keys."""
+"""Administration of second factors: remove a user's factors, re-encrypt secrets, and sweep."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ALL_FACTORS = "all"
 
 
 class Reencrypted(NamedTuple):
-    """How many secrets were encrypted anew, and how many no key decrypts."""
+    """How many secrets were re-encrypted, and how many could not be decrypted."""
 
     changed: int
     undecryptable: int
 
 
 class FactorUpkeep:
-    """The factors of all users. Safe to call from any thread, beside a service that runs."""
+    """Operations on the factors of all users. Thread-safe, also while a service is running."""
 
     def __init__(self, on: Foundations) -> None:
         self._store = on.store.factors
@@ -31,17 +31,17 @@ class FactorUpkeep:
         self._events = on.events
 
     def remove_all(self, user: User) -> int:
-        """Remove all factors and recovery codes of a user; return how many factors there were."""
+        """Remove all factors and recovery codes of a user; return how many factors were active."""
         effects = self._notices.effects("factor_removed", user, ALL_FACTORS)
         removed = self._store.remove_all(user.id, now=self._clock(), effects=effects)
         self._events.record("factors_removed", user_id=user.id, count=removed)
         return removed
 
     def reencrypt(self, box: SecretBox) -> Reencrypted:
-        """Encrypt every secret with the first key that another one encrypted.
+        """Re-encrypt with the first key every secret that another key encrypted.
 
-        Can be repeated, and run while users log in: each secret is replaced if it is still the
-        same.
+        It can be repeated, and run while users log in: a secret that changes in the meantime is
+        left alone.
         """
         changed = undecryptable = 0
         after = ""
@@ -61,5 +61,5 @@ class FactorUpkeep:
         return Reencrypted(changed, undecryptable)
 
     def sweep(self) -> bool:
-        """Forget some of the challenges that nobody can answer again; return if more are left."""
+        """Delete some spent challenges that have expired; return whether more may be left."""
         return self._store.sweep(expired_before=self._clock(), limit=SWEEP_SLICE)

@@ -78,20 +78,20 @@ def dropped_lines() -> int:
 def configure_logging(
     *, level: str, form: Literal["json", "console"] | None, stream: TextIO | None = None
 ) -> None:
-    """Send all logs of this process, the standard library's too, to *stream* (standard output).
+    """Send all logs of this process, including the standard library's, to *stream*.
 
-    Call once at start-up. Without a *form*, a terminal gets readable lines and all else JSON.
-    Lines are written by a thread of their own, which begins with the first line, begins again
-    after a fork, and is waited for when the process ends (see `LineWriter`).
+    Call it once at start-up. By default *stream* is standard output, and *form* is `console` if
+    that is a terminal, else `json`. A separate thread writes the lines: it starts with the first
+    line, starts again after a fork, and finishes before the process ends (see `LineWriter`).
     """
     stream = stream or _standard_output()
     form = form or ("console" if stream.isatty() else "json")
+    render: Processor = structlog.processors.JSONRenderer(_to_json)
     if form == "console":
-        render = _readable(colors=stream.isatty())
-    else:
-        render = structlog.processors.JSONRenderer(_to_json)
+        render = _console_renderer(colors=stream.isatty())
 
-    # One processor for all steps: between two, structlog does more than most of them.
+    # A single processor for all steps, because structlog's own work between two processors takes
+    # longer than most of the steps do.
     def write_own(logger: WrappedLogger, method: str, event: EventDict) -> str:
         if "exc_info" in event:
             event = format_exc_info(logger, method, event)
@@ -107,6 +107,11 @@ def configure_logging(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_name: lines,
     )
+    _redirect_standard_library(writer, render, level)
+
+
+def _redirect_standard_library(writer: LineWriter, render: Processor, level: str) -> None:
+    """Send records of the standard library's loggers, and warnings, to the same *writer*."""
     handler = _Handler(writer)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -132,8 +137,8 @@ class _LineLogger:
         self.debug = self.info = self.warning = self.error = self.critical = write
 
 
-def _readable(*, colors: bool) -> Processor:
-    """Return the renderer for people; it escapes control characters."""
+def _console_renderer(*, colors: bool) -> Processor:
+    """Return the renderer for human readers, which escapes control characters."""
     renderer = structlog.dev.ConsoleRenderer(
         exception_formatter=structlog.dev.plain_traceback, colors=colors
     )

@@ -139,12 +139,7 @@ def _lay_groundwork(settings: Settings, clock: Clock, in_memory: MemoryStore) ->
     events = Events(metrics.count)
     keys = make_keys(settings)
     pool = HashingPool(settings.workers, settings.hash_queue_size)
-    passwords = make_passwords(
-        settings.password_hasher,
-        bcrypt_rounds=settings.bcrypt_rounds,
-        pool=pool,
-        observe=metrics.hashed,
-    )
+    passwords = _passwords(settings, pool, metrics)
     codec = make_codec(settings, keys, clock)
     backend = _open_backend(settings, clock, in_memory)
     tokens = PurposeTokens(codec.issuer)
@@ -181,6 +176,15 @@ def _lay_groundwork(settings: Settings, clock: Clock, in_memory: MemoryStore) ->
             demand_factor=challenges.demand,
             events=events,
         ),
+    )
+
+
+def _passwords(settings: Settings, pool: HashingPool, metrics: Metrics) -> Passwords:
+    return make_passwords(
+        settings.password_hasher,
+        bcrypt_rounds=settings.bcrypt_rounds,
+        pool=pool,
+        observe=metrics.hashed,
     )
 
 

@@ -1,4 +1,4 @@
-"""The tokens that links in mails carry: one type, and so one key, for each purpose."""
+"""The tokens in the links of mails: one token type, and so one key, for each purpose."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from falcon_auth.sessions.signed_tokens import Issuer, SignedTokens
 
 
 class PurposeTokens:
-    """`LinkTokens` that say whose they are, and which password and address they are bound to.
+    """`LinkTokens` that name their user, and the password and address that they are bound to.
 
-    `uid` is the user's id, `pwv` and `emv` are the versions of password and address when the mail
-    was asked for, `to` is the address that it goes to; `sid` is the session that asked, where that
-    matters.
+    `uid` is the user's id; `pwv` and `emv` are the versions of password and address when the mail
+    was requested; `to` is the recipient's address; `sid`, for some topics, is the session that made
+    the request.
     """
 
     def __init__(self, issuer: Issuer) -> None:
@@ -20,7 +20,7 @@ class PurposeTokens:
         self._signers = {link.token_type: SignedTokens(issuer, link.token_type) for link in links}
 
     def sign(self, message: Message) -> str:
-        """Sign by what the message says, and nothing else: each time the same."""
+        """Return the token of a message; the same message always gives the same token."""
         topic = find_topic(message.topic)
         if topic is None or topic.link is None:
             raise ValueError(f"{message.topic} has no link")

@@ -37,15 +37,15 @@ from falcon_auth.sessions.lifetimes import Lifetimes
 from falcon_auth.sessions.tokens import AccessToken, Claims, TokenCodec, TokenPair
 from falcon_auth.store import SessionStore
 
-ENDED_RETENTION_SECONDS = 3600  # Ended sessions are kept, so that ending one again is a 204.
+ENDED_RETENTION_SECONDS = 3600  # Ended sessions are kept, so that ending one again answers 204.
 REUSED_MAIL: Literal["refresh_token_reused"] = "refresh_token_reused"
-SWEEP_SLICE = 500  # Sessions forgotten in one step: about a millisecond of the store's lock.
+SWEEP_SLICE = 500  # Sessions deleted in one step, which holds the store's lock for about 1 ms.
 
 
 class Sessions:
     """The use cases around sessions. Safe to call from any thread.
 
-    *demand_factor* returns the refusal of a log-in that lacks a second factor.
+    *demand_factor* returns the error to raise for a log-in that still needs a second factor.
     """
 
     def __init__(
@@ -87,11 +87,11 @@ class Sessions:
     def open(self, login: Login, client: Client) -> TokenPair:
         """Open a session for a user who has just proved who they are.
 
-        This is the one way to a session for a user who exists already, and so where nobody passes
-        by a second factor: raises `SecondFactorRequiredError` where the user has one, and one
-        proof alone was given. Raises `InvalidCredentialsError` if password or factors were
-        changed or the user disabled in the meantime, and `FactorInvalidError` if the factor's
-        proof was used in the meantime.
+        Every session of an existing user is opened here, so nobody can bypass the second factor:
+        raises `SecondFactorRequiredError` if the user has one and only the first was verified.
+        Raises `InvalidCredentialsError` if password or factors were changed or the user was
+        disabled in the meantime, and `FactorInvalidError` if the second factor was used in the
+        meantime.
         """
         if not login.is_complete:
             raise self._demand_factor(login)
@@ -106,7 +106,7 @@ class Sessions:
         return self.issue(opening.user, session)
 
     def issue(self, user: User, session: Session) -> TokenPair:
-        """Sign the pair of tokens of a session's current generation."""
+        """Sign the token pair of a session's current generation."""
         return TokenPair(
             user=user,
             access=self._codec.issue_access(user, session),
@@ -115,24 +115,24 @@ class Sessions:
         )
 
     def issue_access(self, user: User, session: Session) -> AccessToken:
-        """Sign a further access token of a session."""
+        """Sign another access token for a session."""
         return AccessToken(
             self._codec.issue_access(user, session), issued_at=math.floor(self._clock())
         )
 
     def refresh(self, token: str) -> TokenPair:
-        """Spend a refresh token; return its successor.
+        """Spend a refresh token, and return its successor.
 
-        A token spent within the grace is answered with the successor that was issued
-        then. Raises `ReusedTokenError`, and ends the session, where a spent token comes back
-        later; `RevokedTokenError`, `ExpiredTokenError`, `InvalidTokenError`.
+        Within the grace period, a spent token is answered with the same successor again. Raises
+        `ReusedTokenError`, and ends the session, if a spent token is presented later; otherwise
+        `RevokedTokenError`, `ExpiredTokenError`, `InvalidTokenError`.
         """
         claims = self._codec.verify_refresh(token)
         session, user = self._live(claims)
         generation = claims.generation
         if generation > session.generation:
-            # Only a store that was put back in time knows less than the tokens it issued;
-            # what happened since is unknown, so the chain ends here.
+            # The store must have been restored from a backup, since it is behind the tokens that it
+            # issued. What happened since then is unknown, so the session ends.
             self._events.record("session_behind_token", session_id=session.id, user_id=user.id)
             self._end(session.id, user.id, "behind")
             raise RevokedTokenError
@@ -173,7 +173,7 @@ class Sessions:
         return claims, Caller(user, session)
 
     def log_out(self, token: str) -> None:
-        """End the session of a refresh token, be it spent, expired or revoked.
+        """End the session of a refresh token, even if it is spent, expired or revoked.
 
         Raises `InvalidTokenError` for anything but a refresh token of this service.
         """
@@ -218,7 +218,7 @@ class Sessions:
             raise NotFoundError
 
     def end_all(self, caller: Caller) -> None:
-        """End every session of the caller's user, this one too."""
+        """End every session of the caller's user, including this one."""
         self.end_all_of(caller.user.id)
 
     def end_all_of(self, user_id: str) -> int:
@@ -232,7 +232,7 @@ class Sessions:
         return self._store.list_live(user_id, now=self._clock())
 
     def sweep(self) -> bool:
-        """Delete up to `SWEEP_SLICE` unusable sessions; return whether there may be more."""
+        """Delete up to `SWEEP_SLICE` sessions that are over; return whether there may be more."""
         now = self._clock()
         return self._store.sweep(
             expired_before=now - self._lifetimes.leeway - ENDED_RETENTION_SECONDS,
@@ -267,6 +267,6 @@ class Sessions:
 
 
 def _check_binding(claims: Claims, session: Session) -> None:
-    # Not the address: the session that asks for another one goes on with the tokens that it has.
+    # The address is not compared: a session that changes the address keeps its tokens.
     if session.user_id != claims.user_id:
         raise InvalidTokenError("binding")

@@ -1,8 +1,8 @@
 """Signed tokens of one type: what all tokens of this service have in common.
 
-The ring's own keys sign access tokens. Every other type (`refresh`, a mail's, a challenge's) has a
-key of its own, derived from them, and says what it is in its header and in its claims: one type
-never passes as another, here or at a verifier elsewhere.
+The keys of the ring sign access tokens. Every other type (refresh tokens, links, challenges) has a
+key of its own, derived from them, and is named in the token's header and claims. So a token of one
+type is never accepted as another, neither here nor by another service's verifier.
 
     resets = SignedTokens(issuer, "reset")
     token = resets.sign({"uid": user.id, "ver": 3}, lifetime_seconds=3600)
@@ -24,7 +24,7 @@ from falcon_auth.errors import ExpiredTokenError, InvalidTokenError
 from falcon_auth.keys import Key, KeySource, UnfitKeyError
 from falcon_auth.keys.compact import ACCESS, verify_compact
 
-MAX_INTEGER = 2**53 - 1  # Where JSON's integers end for many readers (RFC 8259, 6).
+MAX_INTEGER = 2**53 - 1  # The largest integer that every JSON parser reads exactly (RFC 8259, 6).
 _TYPE = re.compile(r"[a-z]{1,32}(-[a-z]{1,32}){0,3}", re.ASCII)
 
 
@@ -38,9 +38,9 @@ class SignedToken:
 
 @dataclass(frozen=True, kw_only=True)
 class Issuer:
-    """Who issues tokens: the keys, the clock (epoch seconds), `iss` and `aud` where they are set.
+    """An issuer of tokens: its keys, its clock (epoch seconds), and `iss` and `aud`, if set.
 
-    Safe to share between threads, as long as the keys and the clock are.
+    Safe to share between threads if the keys and the clock are.
     """
 
     keys: KeySource = field(repr=False)
@@ -51,7 +51,7 @@ class Issuer:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Whom its tokens are for."""
+        """The audience of its tokens."""
         return (self.audience,) if isinstance(self.audience, str) else tuple(self.audience or ())
 
     @cached_property
@@ -65,9 +65,9 @@ class Issuer:
         return stated
 
     def check(self, members: Mapping[str, Any]) -> None:
-        """Raise `InvalidTokenError` where a token is from another issuer, or not for this audience.
+        """Raise `InvalidTokenError` if a token has another issuer or no common audience.
 
-        One name in common is enough (RFC 7519, 4.1.3), so tokens survive when a name is added.
+        One name in common is enough (RFC 7519, 4.1.3), so tokens stay valid when a name is added.
         """
         if self.issuer is not None and members.get("iss") != self.issuer:
             raise InvalidTokenError("iss")
@@ -78,7 +78,7 @@ class Issuer:
 
 
 def audience_of(members: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return whom a token is for; nobody where it has no `aud`, or one that is not made of text."""
+    """Return a token's audience; empty if `aud` is missing or does not consist of strings."""
     stated = members.get("aud", ())
     names = [stated] if isinstance(stated, str) else stated
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -87,16 +87,16 @@ def audience_of(members: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 class TokenClaims:
-    """The claims of a token with a valid signature. Reading a claim checks its type."""
+    """The claims of a token whose signature was verified. Reading a claim checks its type."""
 
     def __init__(self, members: Mapping[str, Any]) -> None:
-        """Take a token's members. Raises `InvalidTokenError` for a wrong `jti` or time."""
+        """Read the members of a token. Raises `InvalidTokenError` for an invalid `jti` or time."""
         self._members = members
         self.audience = audience_of(members)
         self.token_id = self.text("jti")
         self.issued_at = self.integer("iat")
         self.expires_at = self.integer("exp")
-        # `nbf` is never issued, but RFC 7519, 4.1.5 gives it a meaning that must be obeyed.
+        # `nbf` is never issued here, but RFC 7519, 4.1.5 requires it to be obeyed.
         self.starts_at = max(self.issued_at, self.integer("nbf") if "nbf" in members else 0)
 
     def has(self, name: str) -> bool:
@@ -111,15 +111,15 @@ class TokenClaims:
         return value
 
     def integer(self, name: str) -> int:
-        """Return a claim. Raises `InvalidTokenError` unless it is an integer of 0 or more."""
+        """Return a claim. Raises `InvalidTokenError` unless it is a non-negative integer."""
         value = self._members.get(name)
-        # Neither true nor 1.0 nor "1".
+        # Refuses true, 1.0 and "1".
         if type(value) is not int or not 0 <= value <= MAX_INTEGER:
             raise InvalidTokenError(name)
         return value
 
     def words(self, name: str) -> tuple[str, ...]:
-        """Return a claim that is a list of texts. Raises `InvalidTokenError` unless it is one."""
+        """Return a claim. Raises `InvalidTokenError` unless it is a list of strings."""
         value = self._members.get(name)
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise InvalidTokenError(name)
@@ -129,9 +129,9 @@ class TokenClaims:
 class SignedTokens:
     """Signs and verifies the tokens of one type for one issuer. Safe to call from any thread.
 
-    *token_type* is a token's claim `type`; it chooses the key (see `Key.derived`) and the header's
-    `typ`, `<type>+jwt`. Words in lower case, with hyphens between them; anything else is a
-    `ValueError`.
+    *token_type* is the claim `type`. It determines the key (see `Key.derived`) and the header
+    `typ`, which is `<type>+jwt`. Raises `ValueError` unless it consists of lower-case words joined
+    by hyphens.
     """
 
     def __init__(self, issuer: Issuer, token_type: str) -> None:
@@ -147,10 +147,10 @@ class SignedTokens:
         lifetime_seconds: int,
         issued_at: int | None = None,
     ) -> SignedToken:
-        """Return a token that says *claims*, good for *lifetime_seconds* from *issued_at* on.
+        """Return a token with *claims* that is valid for *lifetime_seconds* from *issued_at*.
 
-        Without *issued_at* (epoch seconds) that is now. `iat`, `exp`, `type`, `iss` and `aud` are
-        added, and a random `jti` unless *claims* has one: two tokens are then never the same.
+        *issued_at* is in epoch seconds, by default now. Adds `iat`, `exp`, `type`, `iss` and `aud`,
+        and, unless *claims* has one, a random `jti`, which makes the token unique.
         """
         starts_at = int(self._issuer.clock()) if issued_at is None else issued_at
         expires_at = starts_at + lifetime_seconds
@@ -167,8 +167,8 @@ class SignedTokens:
     def verify(self, token: str, *, even_expired: bool = False) -> TokenClaims:
         """Return the claims of a token of this type that is currently valid.
 
-        Raises `InvalidTokenError`; `ExpiredTokenError` if it has only expired, unless expired
-        tokens are allowed; `StoreUnavailableError` where the keys cannot be had.
+        Raises `InvalidTokenError`; `ExpiredTokenError` if expiry is its only fault, unless
+        *even_expired*; `StoreUnavailableError` if the keys are unavailable.
         """
         claims = self.read(token)
         self.check_time(claims.starts_at, claims.expires_at, even_expired=even_expired)

@@ -1,4 +1,4 @@
-"""The tokens of a session: the access tokens and the refresh tokens of its generations."""
+"""The tokens of a session: its access tokens, and a refresh token for each generation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from falcon_auth.keys.jws import encode_segment
 from falcon_auth.models import Session, User
 from falcon_auth.sessions.signed_tokens import Issuer, SignedToken, SignedTokens, TokenClaims
 
-# Access tokens that were just checked, about 2 KiB each: a client sends the same one until it
-# expires. The ring is part of what is remembered, so that no token outlives its key.
+# Access tokens verified recently, about 2 KiB each: a client sends the same one until it expires.
+# The ring is part of the cache key, so that no token outlives its key.
 MAX_REMEMBERED = 4096
 REFRESH = "refresh"
-Subject = Literal["email", "id"]  # What `sub` says; `uid` is the id in any case.
+Subject = Literal["email", "id"]  # The content of `sub`; `uid` is always the id.
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Claims:
     token_id: str  # jti
     issued_at: int
     expires_at: int
-    auth_time: int  # When the user last proved who they are (OpenID Connect Core, 2).
-    amr: tuple[str, ...]  # How (RFC 8176).
+    auth_time: int  # When the user last authenticated (OpenID Connect Core, 2).
+    amr: tuple[str, ...]  # Authentication methods (RFC 8176).
     audience: tuple[str, ...] = ()  # aud
 
     @property
@@ -42,7 +42,7 @@ class Claims:
 
     @property
     def has_factors(self) -> bool:
-        """Whether the user is known to have a second factor: a token does not say so."""
+        """False: a token does not say whether the user has a second factor."""
         return False
 
 
@@ -55,7 +55,7 @@ class RefreshClaims(Claims):
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a log-in or a refresh hands out; `issued_at` is in epoch seconds."""
+    """The tokens that a log-in or a refresh returns; `issued_at` is in epoch seconds."""
 
     user: User
     access: SignedToken = field(repr=False)
@@ -65,7 +65,7 @@ class TokenPair:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A further access token of a session; `issued_at` is in epoch seconds."""
+    """Another access token of a session; `issued_at` is in epoch seconds."""
 
     access: SignedToken = field(repr=False)
     issued_at: int
@@ -77,14 +77,14 @@ class AccessTokenVerifier:
     def __init__(self, issuer: Issuer) -> None:
         self._keys = issuer.keys
         self._tokens = SignedTokens(issuer, ACCESS)
-        # Only what was accepted is remembered: a refusal raises, and is not cached.
+        # Only valid tokens are cached: a refusal raises, and exceptions are not cached.
         self._recall = lru_cache(MAX_REMEMBERED)(self._read)
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a valid access token.
 
-        Raises `InvalidTokenError`, `ExpiredTokenError` if it has only expired, and
-        `StoreUnavailableError` where the keys cannot be had.
+        Raises `InvalidTokenError`, `ExpiredTokenError` if expiry is its only fault, and
+        `StoreUnavailableError` if the keys are unavailable.
         """
         claims, starts_at = self._recall(self._keys.current(), token)
         self._tokens.check_time(starts_at, claims.expires_at)
@@ -92,10 +92,10 @@ class AccessTokenVerifier:
 
     def _read(
         self,
-        _ring: KeyRing,  # What is remembered is remembered for it.
+        _ring: KeyRing,  # Part of the cache key.
         token: str,
     ) -> tuple[Claims, int]:
-        """Return a token's claims and when it becomes valid; checks everything but the time."""
+        """Return a token's claims and when it becomes valid, checking everything but the time."""
         claims = self._tokens.read(token)
         return Claims(**_session_claims(claims)), claims.starts_at
 
@@ -139,8 +139,8 @@ class TokenCodec:
     def issue_refresh(self, user: User, session: Session) -> SignedToken:
         """Sign the refresh token of the session's current generation.
 
-        Everything in it follows from the session, so that a client which lost the answer
-        is given the same token again, with the same `jti` and the same end.
+        It is derived from the session alone, so a client whose response was lost receives the same
+        token again, with the same `jti` and expiry.
         """
         issued_at, expires_at = int(session.last_used_at), int(session.expires_at)
         name = hashlib.sha256(f"{session.id}.{session.generation}".encode()).digest()
@@ -158,7 +158,7 @@ class TokenCodec:
     def verify_refresh(self, token: str, *, even_expired: bool = False) -> RefreshClaims:
         """Return the claims of a refresh token; log-out allows expired ones.
 
-        Raises `InvalidTokenError`, and `ExpiredTokenError` if it has only expired.
+        Raises `InvalidTokenError`, and `ExpiredTokenError` if expiry is its only fault.
         """
         claims = self._refresh.verify(token, even_expired=even_expired)
         return RefreshClaims(**_session_claims(claims), generation=claims.integer("gen"))

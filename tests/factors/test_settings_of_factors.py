@@ -21,7 +21,7 @@ PRODUCTION = {
     ("values", "fault"),
     [
         ({"encryption_keys": "short"}, "ENCRYPTION_KEYS: number 1 is not 32 bytes"),
-        ({"encryption_keys": f"{KEY},{KEY}="}, "ENCRYPTION_KEYS: has a key twice"),
+        ({"encryption_keys": f"{KEY},{KEY}="}, "ENCRYPTION_KEYS: contains a key twice"),
         (
             {"encryption_keys": KEY, "public_url": "http://127.0.0.1:8000"},
             "PUBLIC_URL: passkeys are bound to a domain",

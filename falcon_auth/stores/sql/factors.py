@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, bindparam, delete, select, update
 
 from falcon_auth.errors import FactorRequiredError
 from falcon_auth.models import (
@@ -21,6 +18,7 @@ from falcon_auth.models import (
     User,
 )
 from falcon_auth.store import Activation, Change, Holder
+from falcon_auth.stores.sql import factor_changes
 from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.effects import write_effects
 from falcon_auth.stores.sql.factor_tables import factors, recovery_codes, spent_challenges
@@ -28,32 +26,29 @@ from falcon_auth.stores.sql.factor_uses import spend, spend_challenge
 from falcon_auth.stores.sql.rows import (
     FACTOR_COLUMNS,
     NO_ID,
-    SESSION_COLUMNS,
     USER_COLUMNS,
     to_factor,
-    to_session,
     to_user,
     valid_id,
 )
 from falcon_auth.stores.sql.sessions import end_all_of
 from falcon_auth.stores.sql.sweeping import may_sweep
-from falcon_auth.stores.sql.tables import sessions, users
+from falcon_auth.stores.sql.tables import users
 
 
 class _UndoneError(Exception):
-    """A condition does not hold: what the transaction did so far is to be undone."""
+    """A condition does not hold, so the transaction is rolled back."""
 
 
 class SqlFactors:
     """A `FactorStore` on SQLite and PostgreSQL.
 
-    Whoever changes a user's factors holds the lock on the user's row meanwhile, and takes it before
-    those on factors, which come before those on sessions.
+    Every change of a user's factors locks the user's row until it commits. Rows are locked in one
+    order: the user's, then factors, then sessions.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert = _insert_unless_known(database.kind)
 
     def find_holder(self, user_id: str) -> Holder | None:
         """Read all of it in one query: a row for each factor, and for each code of the set."""
@@ -73,7 +68,7 @@ class SqlFactors:
     def add_pending(self, factor: Factor, *, limit: int) -> bool:
         """Lock the user, delete the former ones, insert this one."""
         with self._database.transaction() as connection:
-            user = _lock(connection, factor.user_id)
+            user = factor_changes.lock_user(connection, factor.user_id)
             if user is None or user.factor_count >= limit:
                 return False
             connection.execute(_DELETE_PENDING, {"of_user": factor.user_id})
@@ -85,22 +80,24 @@ class SqlFactors:
     ) -> Change | None:
         """Lock the user, then the session; what is true then stays so until the commit."""
         with suppress(_UndoneError), self._database.transaction() as connection:
-            user = _lock_unchanged(connection, activation.user)
+            user = factor_changes.lock_unchanged(connection, activation.user)
             if user is None or not user.is_active or user.factor_count >= limit:
                 raise _UndoneError
             kept = activation.session
-            open_session = {"of_id": valid_id(kept.id), "of_user": user.id}
-            if connection.execute(_LOCK_OPEN_SESSION, open_session).first() is None:
+            if not factor_changes.lock_open_session(connection, kept):
                 raise _UndoneError
-            self._make_count(connection, activation)
-            if connection.execute(_CODES_OF, {"of_user": user.id}).first() is None:
-                _add_codes(connection, activation.codes)
+            challenge = activation.challenge
+            if challenge is not None and not spend_challenge(connection, challenge):
+                raise _UndoneError
+            if not factor_changes.activate(connection, activation.factor):
+                raise _UndoneError
+            if not factor_changes.has_codes(connection, user.id):
+                factor_changes.add_codes(connection, activation.codes)
             ended = 0
             if user.factor_count == 0:
-                proof = {"of_id": kept.id, "at": kept.auth_time, "methods": kept.amr}
-                connection.execute(_CONFIRM, proof)
+                factor_changes.confirm_session(connection, kept.id, kept.auth_time, kept.amr)
                 ended = end_all_of(connection, user.id, activation.now, keep=kept.id)
-            _count(connection, user, user.factor_count + 1, now=activation.now)
+            factor_changes.set_count(connection, user, user.factor_count + 1, now=activation.now)
             write_effects(connection, effects)
             return Change(ended)
         return None
@@ -116,32 +113,32 @@ class SqlFactors:
     ) -> Factor | None:
         """Lock the user, then look and delete."""
         with self._database.transaction() as connection:
-            user = _lock(connection, user_id)
+            user = factor_changes.lock_user(connection, user_id)
             names = {"of_id": valid_id(factor_id), "of_user": valid_id(user_id)}
             row = connection.execute(_REMOVABLE, names).first()
             if user is None or row is None:
                 return None
             factor = to_factor(row)
-            counts = factor.confirmed_at is not None
-            if counts and user.factor_count == 1:
+            is_active = factor.confirmed_at is not None
+            if is_active and user.factor_count == 1:
                 if keep_last:
                     raise FactorRequiredError
-                connection.execute(_DELETE_CODES, {"of_user": user_id})
+                factor_changes.delete_codes(connection, user.id)
             connection.execute(_DELETE, {"of_id": factor.id})
-            if counts:
-                _count(connection, user, user.factor_count - 1, now=now)
+            if is_active:
+                factor_changes.set_count(connection, user, user.factor_count - 1, now=now)
                 write_effects(connection, effects)
             return factor
 
     def remove_all(self, user_id: str, *, now: float, effects: Effects = NO_EFFECTS) -> int:
         """Lock the user, then delete."""
         with self._database.transaction() as connection:
-            user = _lock(connection, user_id)
+            user = factor_changes.lock_user(connection, user_id)
             if user is None:
                 return 0
             connection.execute(_DELETE_ALL, {"of_user": user.id})
             if user.factor_count:
-                _count(connection, user, 0, now=now)
+                factor_changes.set_count(connection, user, 0, now=now)
                 write_effects(connection, effects)
             return user.factor_count
 
@@ -150,12 +147,12 @@ class SqlFactors:
     ) -> bool:
         """Lock the user, then delete and insert."""
         with self._database.transaction() as connection:
-            stored = _lock_unchanged(connection, user)
+            stored = factor_changes.lock_unchanged(connection, user)
             if stored is None or not stored.factor_count:
                 return False
-            connection.execute(_DELETE_CODES, {"of_user": user.id})
-            _add_codes(connection, codes)
-            _count(connection, stored, stored.factor_count, now=now)
+            factor_changes.delete_codes(connection, user.id)
+            factor_changes.add_codes(connection, codes)
+            factor_changes.set_count(connection, stored, stored.factor_count, now=now)
             write_effects(connection, effects)
             return True
 
@@ -172,12 +169,11 @@ class SqlFactors:
         with suppress(_UndoneError), self._database.transaction() as connection:
             if use is not None:
                 spend(connection, use)
-            proof = {"of_id": valid_id(session_id), "at": auth_time, "methods": amr}
-            row = connection.execute(_CONFIRM, proof).first()
-            if row is None:
+            session = factor_changes.confirm_session(connection, session_id, auth_time, amr)
+            if session is None:
                 raise _UndoneError
             write_effects(connection, effects)
-            return to_session(row)
+            return session
         return None
 
     def list_secrets(self, *, after: str, limit: int) -> list[Factor]:
@@ -198,54 +194,8 @@ class SqlFactors:
             values = {"before": expired_before, "slice": limit}
             return connection.execute(_SWEEP, values).rowcount == limit
 
-    def _make_count(self, connection: Connection, activation: Activation) -> None:
-        """Have the factor count. Raises `_UndoneError` where it cannot."""
-        factor, challenge = activation.factor, activation.challenge
-        if challenge is not None and not spend_challenge(connection, challenge):
-            raise _UndoneError
-        if factor.credential_id is not None:
-            changed = connection.execute(self._insert, asdict(factor)).first() is not None
-        else:
-            values = {
-                "of_id": factor.id,
-                "of_user": factor.user_id,
-                "now": factor.confirmed_at,
-                "step": factor.last_step,
-            }
-            changed = connection.execute(_CONFIRM_PENDING, values).rowcount > 0
-        if not changed:
-            raise _UndoneError
-
-
-def _lock(connection: Connection, user_id: str) -> User | None:
-    row = connection.execute(_LOCK_USER, {"of_id": valid_id(user_id)}).first()
-    return None if row is None else to_user(row)
-
-
-def _lock_unchanged(connection: Connection, user: User) -> User | None:
-    stored = _lock(connection, user.id)
-    unchanged = stored is not None and stored.factors_version == user.factors_version
-    return stored if unchanged else None
-
-
-def _count(connection: Connection, user: User, factor_count: int, *, now: float) -> None:
-    connection.execute(_COUNT, {"of_id": user.id, "new_count": factor_count, "now": now})
-
-
-def _add_codes(connection: Connection, codes: RecoveryCodes) -> None:
-    connection.execute(factors.insert(), asdict(codes.factor))
-    rows: list[Mapping[str, Any]] = [
-        {"factor_id": codes.factor.id, "code_hash": each} for each in codes.hashes
-    ]
-    connection.execute(recovery_codes.insert(), rows)
-
 
 # --- Statements, built once
-
-
-def _insert_unless_known(kind: str) -> Any:
-    dialect: Any = sqlite if kind == "sqlite" else postgresql
-    return dialect.insert(factors).on_conflict_do_nothing().returning(factors.c.id)
 
 
 _this_user = users.c.id == bindparam("of_id")
@@ -266,41 +216,9 @@ _BY_CREDENTIAL = (
     .join_from(factors, users)
     .where(factors.c.credential_id == bindparam("credential"))
 )
-_LOCK_USER = select(*USER_COLUMNS).where(_this_user).with_for_update(key_share=True)
-_LOCK_OPEN_SESSION = (
-    select(sessions.c.id)
-    .where(
-        sessions.c.id == bindparam("of_id"),
-        sessions.c.user_id == bindparam("of_user"),
-        sessions.c.ended_at.is_(None),
-    )
-    .with_for_update(key_share=True)
-)
 _DELETE_PENDING = delete(factors).where(_of_user, _is_pending)
-_CONFIRM_PENDING = (
-    update(factors)
-    .where(_this_factor, _of_user, _is_pending)
-    .values(confirmed_at=bindparam("now"), last_step=bindparam("step"))
-)
-_CODES_OF = select(factors.c.id).where(_of_user, _is_set_of_codes)
-_CONFIRM = (
-    update(sessions)
-    .where(sessions.c.id == bindparam("of_id"), sessions.c.ended_at.is_(None))
-    .values(auth_time=bindparam("at"), amr=bindparam("methods"))
-    .returning(*SESSION_COLUMNS)
-)
-_COUNT = (
-    update(users)
-    .where(_this_user)
-    .values(
-        factor_count=bindparam("new_count"),
-        factors_version=users.c.factors_version + 1,
-        updated_at=bindparam("now"),
-    )
-)
 _REMOVABLE = select(*FACTOR_COLUMNS).where(_this_factor, _of_user, ~_is_set_of_codes)
 _DELETE = delete(factors).where(_this_factor)
-_DELETE_CODES = delete(factors).where(_of_user, _is_set_of_codes)
 _DELETE_ALL = delete(factors).where(_of_user)
 _SECRETS = (
     select(*FACTOR_COLUMNS)
