@@ -1,20 +1,20 @@
 """The interface of the store: its parts, and what each of their methods guarantees.
 
-A store has a part for each kind of record. Every method of a part is one atomic step: it takes its
-decision and acts on it under one lock, or in one transaction, and never reads first and writes
-later. So a use case is right with several threads and processes if each of its steps is.
+A store has one part for each kind of record. Every method of a part is one atomic step: it decides
+and acts under one lock, or in one transaction. So a use case is correct with several threads and
+processes if each of its steps is.
 
-Every part is safe to call from any thread. Every method raises `StoreUnavailableError` where the
-backend cannot answer, and has then changed nothing. There are two exceptions, in which only the
-answer may have been lost: its detail is `outcome_unknown`, or the method says that it can be
-repeated.
+Every part is safe to call from any thread. Every method raises `StoreUnavailableError` if the
+backend cannot answer, and has then changed nothing, with two exceptions in which only the response
+may have been lost: the error's detail is `outcome_unknown`, or the method is documented as
+repeatable.
 
-A capability adds a part of its own: a protocol here, an implementation beside the others in
-`stores/memory/` and in `stores/sql/`, and its claims in the contract suite of the tests.
+A capability adds a part of its own: a protocol here, implementations in `stores/memory/` and
+`stores/sql/`, and its guarantees in the contract suite of the tests.
 
-What must be written together with a change is an argument of the method that makes it, as the
-first session is of `UserStore.add`. *effects* are the audit events and the messages that the change
-gives rise to: they are written in its transaction, if and only if it takes place.
+Whatever must be written together with a change is an argument of the method that makes the change,
+like the first session in `UserStore.add`. *effects* are the audit events and messages that result
+from the change: they are written in its transaction, if and only if it takes place.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ class AuditStore(Protocol):
     """The audit trail: append only."""
 
     def append(self, events: Sequence[AuditEvent]) -> None:
-        """Remember what changed no other record, such as a refused log-in."""
+        """Append events without a change of another record, such as failed log-ins."""
 
     def list_newest(self, *, limit: int) -> list[AuditEvent]:
         """Return up to *limit* events, newest first."""

@@ -1,4 +1,4 @@
-"""What the parts of the store have in common."""
+"""Results that the parts of the store share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The second factors, recovery codes, and answered challenges."""
+"""The second factors, the recovery codes, and the spent challenges."""
 
 from __future__ import annotations
 
@@ -19,65 +19,66 @@ from falcon_auth.store.changes import Change
 
 
 class Holder(NamedTuple):
-    """A user with all factors, in the order of their creation, and the recovery codes left."""
+    """A user with all factors, oldest first, and the hashes of the remaining recovery codes."""
 
     user: User
     factors: tuple[Factor, ...]
     code_hashes: frozenset[str]
 
     def of_kind(self, kind: FactorKind) -> list[Factor]:
-        """Return the factors of a kind that count; there is one set of recovery codes at most."""
+        """Return the active factors of a kind; there is at most one set of recovery codes."""
         return [
             each for each in self.factors if each.kind == kind and each.confirmed_at is not None
         ]
 
     @property
     def counted(self) -> list[Factor]:
-        """The apps and passkeys that count, in the order of their creation."""
+        """The active apps and passkeys, oldest first."""
         shown = [*self.of_kind("totp"), *self.of_kind("passkey")]
         return sorted(shown, key=lambda each: each.created_at)
 
 
 class Activation(NamedTuple):
-    """What makes a factor count, confirmed in a session of the user."""
+    """The activation of a factor, requested in a session of the user."""
 
-    user: User  # As read.
-    factor: Factor  # As it is to be; `confirmed_at` is set.
-    session: Session  # As it is to be where this is the first factor: its `amr` has it.
+    user: User  # As it was read.
+    factor: Factor  # As it will be stored, with `confirmed_at`.
+    session: Session  # As it will be stored if this is the first factor, with the factor in `amr`.
     now: float
-    codes: RecoveryCodes  # Kept unless the user has some.
-    challenge: SpentChallenge | None = None  # What a passkey answered.
+    codes: RecoveryCodes  # Stored unless the user has some already.
+    challenge: SpentChallenge | None = None  # The challenge that a passkey signed.
 
 
 class FactorStore(Protocol):
-    """The second factors, the recovery codes, and the challenges that were answered.
+    """The second factors, the recovery codes, and the spent challenges.
 
     `User.factor_count` and `User.factors_version` change with them, in the same step. A change
-    compares the version with that of the user as read, so that each is decided on what is true.
+    compares the version with the one that the caller read, so that no decision is based on an
+    outdated state. Factors are active once they are confirmed; only active ones are counted.
     """
 
     def find_holder(self, user_id: str) -> Holder | None:
-        """Return a user with the factors, those that do not count yet too."""
+        """Return a user with all factors, including pending ones."""
 
     def find_credential(self, credential_id: str) -> tuple[Factor, User] | None:
         """Return the passkey with that id, and its user."""
 
     def add_pending(self, factor: Factor, *, limit: int) -> bool:
-        """Remember an authenticator app that is still to show a code, in the place of such others.
+        """Store an authenticator app that a code has yet to confirm, replacing other pending ones.
 
-        So a user has one of them at most. Returns False, and changes nothing, if the user is gone
-        or has *limit* factors that count.
+        So a user has at most one. Returns False, and changes nothing, if the user is gone or has
+        *limit* active factors.
         """
 
     def activate(
         self, activation: Activation, *, limit: int, effects: Effects = NO_EFFECTS
     ) -> Change | None:
-        """Make a factor count: a pending app, or a passkey that nobody has yet.
+        """Activate a factor: a pending app, or a new passkey.
 
-        Where it is the user's first one, every other session ends, and the one that confirmed it
-        has the factor in its `amr`. Returns None, and changes nothing, if the factors changed since
-        the user was read, the user is disabled or has *limit* factors, the session is over, the
-        pending app is gone, the passkey is known or the challenge spent.
+        If it is the user's first factor, every other session ends, and the `amr` of the session
+        that confirmed it now includes the factor. Returns None, and changes nothing, if the factors
+        changed since the user was read, the user is disabled or has *limit* factors, the session is
+        over, the pending app is gone, the passkey is known already, or the challenge is spent.
         """
 
     def remove(
@@ -89,25 +90,25 @@ class FactorStore(Protocol):
         now: float,
         effects: Effects = NO_EFFECTS,
     ) -> Factor | None:
-        """Forget a factor; return it, or None where it is not one of the user's.
+        """Delete a factor; return it, or None if the user has no such factor.
 
-        With the last one that counts go the recovery codes. Raises `FactorRequiredError` where
-        that one is to be kept. The effects are written where the factor counted.
+        The recovery codes are deleted with the last active factor; with *keep_last*, raises
+        `FactorRequiredError` instead. The effects are written if the factor was active.
         """
 
     def remove_all(self, user_id: str, *, now: float, effects: Effects = NO_EFFECTS) -> int:
-        """Forget all factors and recovery codes of a user; return how many factors counted.
+        """Delete all factors and recovery codes of a user; return how many factors were active.
 
-        The effects are written where one did.
+        The effects are written if at least one was.
         """
 
     def replace_codes(
         self, user: User, codes: RecoveryCodes, *, now: float, effects: Effects = NO_EFFECTS
     ) -> bool:
-        """Put a set of recovery codes in the place of the former one.
+        """Replace the user's set of recovery codes.
 
-        Returns False, and changes nothing, if the factors changed since *user* was read, or there
-        are none.
+        Returns False, and changes nothing, if the factors changed since *user* was read, or if
+        there are none.
         """
 
     def confirm(
@@ -119,19 +120,19 @@ class FactorStore(Protocol):
         use: FactorUse | None,
         effects: Effects = NO_EFFECTS,
     ) -> Session | None:
-        """Remember a further proof in a live session; return the session, None where it is over.
+        """Record a new authentication in a live session; return the session, or None if it is over.
 
-        *use* is spent in the same step, as `SessionStore.open` does: raises `FactorInvalidError`.
+        *use* is spent in the same step, as in `SessionStore.open`: raises `FactorInvalidError`.
         """
 
     def list_secrets(self, *, after: str, limit: int) -> list[Factor]:
-        """Return up to *limit* factors with a secret, by id, those after the id *after*."""
+        """Return up to *limit* factors that have a secret, ordered by id, after the id *after*."""
 
     def replace_secret(self, factor_id: str, *, old: str, new: str) -> bool:
-        """Put *new* in the place of a factor's secret; return whether it was still *old*."""
+        """Replace a factor's secret with *new* if it is still *old*; return whether it was."""
 
     def sweep(self, *, expired_before: float, limit: int) -> bool:
-        """Forget spent challenges that expired before then, about *limit* of them.
+        """Delete up to about *limit* spent challenges that expired before *expired_before*.
 
         Returns whether there may be more.
         """

@@ -7,51 +7,52 @@ from typing import NamedTuple, Protocol
 
 from falcon_auth.models import Message
 
-MAX_WAITING_PER_USER = 100  # Messages of one channel: nobody fills the outbox alone.
+MAX_WAITING_PER_USER = 100  # Messages per channel, so that one user cannot fill the outbox.
 
 
 class OutboxCount(NamedTuple):
-    """How many messages of one channel there are."""
+    """The numbers of messages in one channel."""
 
     channel: str
     waiting: int
     failed: int
-    oldest_at: float | None  # When the oldest that waits was created.
+    oldest_at: float | None  # When the oldest waiting message was created.
 
 
 class OutboxStore(Protocol):
-    """The messages that are to be delivered; what was delivered is not kept.
+    """The messages to be delivered; delivered ones are not kept.
 
-    A message waits until it is delivered or given up. Those of one user and channel leave in the
-    order in which they were committed, one after the other; one that was given up lets the later
-    ones go on. Of each user at most `MAX_WAITING_PER_USER` wait in a channel: more are dropped,
-    and the log says so (`message_dropped`): a change must not fail by the mail that tells of it.
+    A message waits until it is delivered or given up. The messages of one user and channel are
+    delivered one at a time, in the order in which they were committed; one that was given up no
+    longer blocks the later ones. At most `MAX_WAITING_PER_USER` messages of a user wait in a
+    channel. Further ones are dropped and logged (`message_dropped`), because a change must not fail
+    for want of the mail that announces it.
     """
 
     def add(self, messages: Sequence[Message]) -> None:
-        """Queue what changed no other record."""
+        """Queue messages that do not belong to a change of another record."""
 
     def lease(self, channel: str, *, now: float, until: float) -> Message | None:
-        """Return a message that is due, and keep it from everybody else *until* then.
+        """Return the message that is due first, and lease it to this caller *until* then.
 
-        It is the oldest of its user; of all users' the one that is due first. Its `attempts` counts
-        this one already. Of many concurrent callers no two get the same. None where nothing is due.
+        Only the oldest message of each user is considered. Its `attempts` includes this attempt. No
+        two concurrent callers get the same message. Returns None if none is due.
         """
 
     def remove_delivered(self, leased: Message) -> bool:
-        """Forget a message that was delivered. False if the lease was over and is another's."""
+        """Delete a delivered message. False if the lease expired and another caller has it."""
 
     def postpone(self, leased: Message, *, due_at: float, error: str) -> bool:
         """Reschedule a message to *due_at*. Returns False as `remove_delivered` does."""
 
     def give_up(self, leased: Message, *, now: float, error: str) -> bool:
-        """Mark a message as failed, for operators only to retry. Returns as `postpone` does."""
+        """Mark a message as failed; only operators retry it. Returns False as `postpone` does."""
 
     def retry(self, message_ids: Collection[str] | None, *, now: float) -> int:
         """Requeue failed messages, by id or (None) all; return how many. Ignores unknown ids."""
 
     def list_waiting(self, *, limit: int) -> list[Message]:
-        """Return up to *limit* messages that wait, oldest first."""
+        """Return up to *limit* waiting messages, oldest first."""
 
     def list_failed(self, *, limit: int) -> list[Message]:
         """Return up to *limit* messages that were given up, oldest first."""

@@ -15,27 +15,27 @@ class Rotation(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """A session that was opened: its user as it is now, and how many others made room for it."""
+    """An opened session: its user's current state, and how many others were ended to make room."""
 
     user: User
     evicted: int
 
 
 class SessionStore(Protocol):
-    """The sessions. Ended ones stay known until they are swept."""
+    """The sessions. Ended ones are kept until they are swept."""
 
     def open(
         self, session: Session, *, login: Login, limit: int, effects: Effects = NO_EFFECTS
     ) -> Opening | None:
-        """Remember a new session and the log-in that opened it.
+        """Store a new session, and record the log-in that opened it.
 
-        Sets the user's `last_login_at`, and its hash to `login.upgraded_hash` where the stored
-        hash is still the one that was checked. Of the user's live sessions the least recently
-        refreshed are ended until *limit* are left. Returns None, and changes nothing, if the user
-        is gone or disabled, or password or factors were changed since they were checked.
+        Sets the user's `last_login_at`, and replaces the password hash with `login.upgraded_hash`
+        if the stored hash is still the one that was checked. The user's least recently refreshed
+        sessions are ended until *limit* are left. Returns None, and changes nothing, if the user is
+        gone or disabled, or if the password or the factors have changed since they were checked.
 
-        `login.use` is spent in the same step: raises `FactorInvalidError`, and changes nothing,
-        if it was spent before. Of many concurrent callers with one use exactly one succeeds.
+        `login.use` is spent in the same step: raises `FactorInvalidError`, and changes nothing, if
+        it was spent before. Of many concurrent callers with the same use, exactly one succeeds.
         """
 
     def find(self, session_id: str) -> tuple[Session, User] | None:
@@ -44,27 +44,27 @@ class SessionStore(Protocol):
     def rotate(
         self, session_id: str, *, expected: int, now: float, expires_at: float
     ) -> Rotation | None:
-        """Move a live session on from generation *expected*; return how it stands then.
+        """Advance a live session from generation *expected*, and return its state afterwards.
 
-        Of many concurrent callers exactly one wins; the others see what it left. Returns
-        None if the session was ended or never existed. Can be repeated: the repeat sees
-        what one whose answer was lost left behind.
+        Of many concurrent callers, exactly one wins; the others get the state that it left. Returns
+        None if the session has ended or never existed. Repeatable: a repetition after a lost
+        response gets the state that the first call left.
         """
 
     def end(self, session_id: str, *, now: float, effects: Effects = NO_EFFECTS) -> bool:
-        """End a session; return whether it was live. Ending one that is over changes nothing."""
+        """End a session; return whether it was open. Ending one that has ended changes nothing."""
 
     def end_all_of(self, user_id: str, *, now: float, effects: Effects = NO_EFFECTS) -> int:
-        """End every live session of a user; return how many there were.
+        """End every open session of a user; return how many there were.
 
-        The effects are written where there was one at least.
+        The effects are written if there was at least one.
         """
 
     def list_live(self, user_id: str, *, now: float) -> list[Session]:
         """Return the user's sessions that are neither ended nor expired, newest first."""
 
     def sweep(self, *, expired_before: float, ended_before: float, limit: int) -> bool:
-        """Forget sessions that expired or ended before those times, about *limit* of them.
+        """Delete up to about *limit* sessions that expired or ended before those times.
 
         Returns whether there may be more.
         """

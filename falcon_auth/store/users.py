@@ -9,7 +9,7 @@ from falcon_auth.errors import AuthError
 from falcon_auth.models import NO_EFFECTS, Effects, Login, Session, User
 from falcon_auth.store.changes import Change
 
-# What became of a user that was to be added: *unnamed* is one whose name somebody else has.
+# The outcome of adding a user. *unnamed*: it was added without the user name, which was taken.
 Addition = Literal["added", "unnamed", "taken"]
 
 
@@ -19,25 +19,26 @@ class UserStore(Protocol):
     def add(
         self, user: User, session: Session | None = None, *, effects: Effects = NO_EFFECTS
     ) -> None:
-        """Remember a new user and the session that registering opens, both or neither.
+        """Store a new user, and the first session if there is one, both or neither.
 
-        Raises `DuplicateEmailError` or `DuplicateUsernameError`. Of many concurrent callers
-        with one e-mail key exactly one succeeds.
+        Raises `DuplicateEmailError` or `DuplicateUsernameError`. Of many concurrent callers with
+        the same e-mail key, exactly one succeeds.
         """
 
     def add_quietly(self, user: User, *, effects: Mapping[Addition, Effects]) -> Addition:
-        """Remember a new user, without a name where that is taken, unless the address is.
+        """Store a new user unless the address is taken; omit the user name if that is taken.
 
-        The effects of what happened are written, also where nothing was added. Whatever happens,
-        the same statements are run, so that time does not tell it.
+        The effects of the actual outcome are written, even if no user was added. The same
+        statements run in every case, so that the response time does not reveal the outcome.
         """
 
     def add_many(self, users: Sequence[User]) -> dict[str, type[AuthError]]:
-        """Remember those of *users* whose address and name are free, in one step for all.
+        """Store those of *users* whose address and name are free, all in one step.
 
-        Returns, by user id, why the others were not: `DuplicateEmailError`, also where the name is
-        taken as well, or `DuplicateUsernameError`. Of users in *users* that claim the same, the
-        first is kept. An id that is taken is an address that is: that user is there already.
+        Returns, by user id, why the others were refused: `DuplicateEmailError`, even if the name is
+        taken as well, or `DuplicateUsernameError`. If several of *users* have the same address or
+        name, the first is stored. An id that exists counts as a taken address, because that user
+        was stored before.
         """
 
     def list_by_email(self, *, after: str, limit: int) -> list[User]:
@@ -53,7 +54,7 @@ class UserStore(Protocol):
         """Return the user with that id."""
 
     def upgrade_hash(self, login: Login) -> None:
-        """Put `login.upgraded_hash` in the place of the hash that was checked, if it still is."""
+        """Replace the hash that was checked with `login.upgraded_hash`, unless it has changed."""
 
     def change_password(
         self,
@@ -66,46 +67,46 @@ class UserStore(Protocol):
     ) -> Change | None:
         """Replace the hash and end every other session of the user, both or neither.
 
-        Returns None, and changes nothing, if the password was changed since *user* was read, the
-        user is disabled, or the session to be kept is over: a thief's change must not win over
-        the owner's log-out.
+        Returns None, and changes nothing, if the password was changed since *user* was read, if the
+        user is disabled, or if the session to be kept has ended: after the owner has logged a thief
+        out, the thief's request must not succeed.
         """
 
     def set_password(
         self, user_id: str, password_hash: str, *, now: float, effects: Effects = NO_EFFECTS
     ) -> Change | None:
-        """Replace the hash, whatever it is now, and end all sessions, both or neither.
+        """Replace the hash unconditionally, and end all sessions, both or neither.
 
-        For whoever runs the service. None, and nothing is changed, if the user is unknown.
+        For operators. Returns None, and changes nothing, if the user does not exist.
         """
 
     def set_active(
         self, user_id: str, *, active: bool, now: float, effects: Effects = NO_EFFECTS
     ) -> Change | None:
-        """Enable or disable a user; disabling ends all its sessions. None if unknown."""
+        """Enable or disable a user; disabling ends all sessions. None if there is no such user."""
 
     def tell(self, user: User, effects: Effects) -> bool:
-        """Write effects that change no record, messages to *user* above all.
+        """Write effects, mainly messages to *user*, that belong to no other change.
 
-        Returns False, and writes none, as `verify_email` does: nobody is told what is
-        void already, and nothing is left of who was deleted.
+        Returns False, and writes nothing, in the cases of `verify_email`: a notice that is out of
+        date is not sent, and nothing is stored about a deleted user.
         """
 
     def verify_email(self, user: User, *, now: float, effects: Effects = NO_EFFECTS) -> bool:
-        """Note that the address is the user's.
+        """Mark the user's address as verified.
 
-        Returns False, and changes nothing, if the password, the address or whether it is verified
-        was changed since *user* was read, or the user is disabled or gone.
+        Returns False, and changes nothing, if the password, the address or its verification have
+        changed since *user* was read, or if the user is disabled or gone.
         """
 
     def reset_password(
         self, user: User, password_hash: str, *, now: float, effects: Effects = NO_EFFECTS
     ) -> Change | None:
-        """Replace the hash, note that the address is the user's, and end all sessions.
+        """Replace the hash, mark the address as verified, and end all sessions.
 
-        Where that is the first proof of the address, every other way in that was there before it
-        (factors) goes too: a stranger may have made the account. Returns None and changes nothing
-        where `verify_email` returns False.
+        If the address was not verified before, a stranger may have created the account, so every
+        other means of logging in (factors) is deleted as well. Returns None, and changes nothing,
+        in the cases in which `verify_email` returns False.
         """
 
     def change_email(
@@ -118,17 +119,16 @@ class UserStore(Protocol):
         now: float,
         effects: Effects = NO_EFFECTS,
     ) -> Change | None:
-        """Give a user another address, which is verified, and end every other session.
+        """Replace the user's address with another, verified one, and end every other session.
 
-        Returns None, and changes nothing, as `verify_email` returns False, and where the session
-        to be kept is over: who had asked for the change was logged out since. Raises
-        `DuplicateEmailError`.
+        Returns None, and changes nothing, in the cases in which `verify_email` returns False, and
+        if the session that requested the change has ended. Raises `DuplicateEmailError`.
         """
 
     def rename(
         self, user_id: str, username: str | None, *, now: float, effects: Effects = NO_EFFECTS
     ) -> User | None:
-        """Give a user another name, or none; return the user as it is then, None if unknown.
+        """Replace or remove the user name; return the changed user, None if there is none.
 
         Raises `DuplicateUsernameError`.
         """
@@ -136,8 +136,8 @@ class UserStore(Protocol):
     def delete(
         self, user_id: str, *, only_version: int | None = None, effects: Effects = NO_EFFECTS
     ) -> Change | None:
-        """Forget a user with all that is kept of it: sessions, factors, and messages to it.
+        """Delete a user and everything stored about them: sessions, factors, and messages.
 
-        With *only_version*, only if the user's `email_version` is still that one. Returns None
-        where it did not take place. The audit trail stays as it is.
+        With *only_version*, only if the user's `email_version` is still that one. Returns None if
+        nothing was deleted. The audit trail is kept.
         """

@@ -27,14 +27,14 @@ PRODUCTION = {
             "PUBLIC_URL: passkeys are bound to a domain",
         ),
         ({"webauthn_rp_id": "https://x.example"}, "WEBAUTHN_RP_ID: passkeys are bound"),
-        ({"webauthn_rp_id": "other.example"}, "PUBLIC_URL: its host is not WEBAUTHN_RP_ID"),
+        ({"webauthn_rp_id": "other.example"}, "PUBLIC_URL: its host is neither WEBAUTHN_RP_ID"),
         (
             {"encryption_keys": KEY, "public_url": "http://auth.example.org"},
-            "PUBLIC_URL: browsers have passkeys on https",
+            "PUBLIC_URL: browsers support passkeys only on https",
         ),
         (
             {"webauthn_rp_id": "a.example", "webauthn_origins": "https://b.example"},
-            "WEBAUTHN_ORIGINS: number 1: its host is not",
+            "WEBAUTHN_ORIGINS: number 1: its host is neither",
         ),
         (PRODUCTION, "PUBLIC_URL: is needed in production"),
     ],
