@@ -159,6 +159,7 @@ _RULES: dict[str, Callable[[Any], str]] = {
     "minLength": "Must have {} characters or more.".format,
     "maxLength": "May have {} characters at most.".format,
     "pattern": "Must match {}".format,
+    "const": 'Must be "{}".'.format,
     "minProperties": "Must have {} members or more.".format,
     "maxProperties": "May have {} members at most.".format,
 }

@@ -1,8 +1,8 @@
 """CORS (Fetch standard, 3.2): pages of the listed origins may read answers, nobody else's.
 
-Origins are compared whole, so that neither `null` nor a look-alike passes. Bearer tokens are
-sent by script and not by the browser, so credentials are never allowed. What a page of
-another origin sends is answered without leave to read it; it cannot send a body of JSON.
+Origins are compared whole, so that neither `null` nor a look-alike passes. A listed origin may
+have the browser send the cookie of `refresh_cookie`; where `*` is listed, nobody may. What a page
+of another origin sends is answered without leave to read it; it cannot send a body of JSON.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ class Cors:
             allowed = "*" if self._any else req.get_header("Origin", required=True)
             resp.set_header("Access-Control-Allow-Origin", allowed)
             resp.set_header("Access-Control-Expose-Headers", EXPOSED_HEADERS)
+            if not self._any:
+                resp.set_header("Access-Control-Allow-Credentials", "true")
 
     def _is_listed(self, req: Request) -> bool:
         origin = req.env.get("HTTP_ORIGIN")

@@ -16,6 +16,7 @@ from falcon_auth.errors import (
     CATALOGUE,
     AbandonedError,
     AuthError,
+    CrossSiteError,
     InsufficientScopeError,
     InternalError,
     InvalidBodyError,
@@ -48,7 +49,7 @@ def handle_errors(app: AuthApp, events: Events) -> None:
 
     def on_refusal(req: Request, resp: Response, error: AuthError, _params: object) -> None:
         of_token = isinstance(error, UnauthorizedError) and error.bearer_error is not None
-        if of_token or isinstance(error, InvalidClientError):
+        if of_token or isinstance(error, InvalidClientError | CrossSiteError):
             seconds = getattr(error, "seconds", None)
             events.record("token_rejected", reason=_reason(error), seconds=seconds)
         render(req, resp, error)
@@ -124,7 +125,7 @@ def _write(
 
 def _reason(error: AuthError) -> str:
     """Return why a token was refused: the error's own reason, or `expired`, `revoked`, `reused`."""
-    if isinstance(error, InvalidTokenError | InvalidClientError):
+    if isinstance(error, InvalidTokenError | InvalidClientError | CrossSiteError):
         return error.reason
     return error.code.removeprefix("TOKEN_").lower()
 
@@ -177,6 +178,8 @@ def _secrets_of(req: Request) -> list[str]:
         with suppress(Exception):  # A body that cannot be read contributes no secrets.
             body = req.get_media()  # Falcon keeps the body that an application's resource has read.
     sent = [(req.get_header("Authorization") or "").rpartition(" ")[2], *_texts_in(body)]
+    for name in req.cookies:
+        sent += req.get_cookie_values(name) or ()
     return [*sent, *(repr(text)[1:-1] for text in sent)]
 
 

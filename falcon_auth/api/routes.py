@@ -13,6 +13,7 @@ from falcon_auth.accounts.password_change import PasswordChange
 from falcon_auth.accounts.registration import Registration
 from falcon_auth.api.app import AuthApp
 from falcon_auth.api.openapi import FRAGMENTS
+from falcon_auth.api.refresh_cookie import RefreshCookie
 from falcon_auth.api.resources import (
     accounts,
     forward_auth,
@@ -48,12 +49,15 @@ ALIASES = {
 
 
 def account_routes(
-    registration: Registration, login: PasswordLogin, password_change: PasswordChange
+    registration: Registration,
+    login: PasswordLogin,
+    password_change: PasswordChange,
+    cookie: RefreshCookie,
 ) -> Routes:
     """Register, log in, change the password."""
     return {
-        "/api/v1/auth/register": accounts.Register(registration),
-        "/api/v1/auth/login": accounts.Login(login),
+        "/api/v1/auth/register": accounts.Register(registration, cookie),
+        "/api/v1/auth/login": accounts.Login(login, cookie),
         "/api/v1/auth/password": accounts.Password(password_change),
     }
 
@@ -78,11 +82,11 @@ def mail_routes(by_mail: LifeByMail, authenticate: Callable[[str], Caller]) -> R
     }
 
 
-def session_routes(use_cases: Sessions) -> Routes:
+def session_routes(use_cases: Sessions, cookie: RefreshCookie) -> Routes:
     """Refresh, log out, list and end sessions."""
     return {
-        "/api/v1/auth/refresh": sessions.Refresh(use_cases),
-        "/api/v1/auth/logout": sessions.Logout(use_cases),
+        "/api/v1/auth/refresh": sessions.Refresh(use_cases, cookie),
+        "/api/v1/auth/logout": sessions.Logout(use_cases, cookie),
         "/api/v1/auth/sessions": sessions.SessionList(use_cases),
         "/api/v1/auth/sessions/{session_id}": sessions.SessionItem(use_cases),
     }

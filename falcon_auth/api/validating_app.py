@@ -23,6 +23,7 @@ Headers = list[tuple[str, str]]
 
 # Of an answer that is withheld these stay: who asked, by which id, and what a browser may do.
 _KEPT = {
+    "access-control-allow-credentials",
     "access-control-allow-origin",
     "access-control-expose-headers",
     "referrer-policy",

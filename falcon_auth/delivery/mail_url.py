@@ -20,6 +20,7 @@ _SCHEMES: dict[str, tuple[Security, int]] = {
 # An address of the usual form (RFC 5322, `dot-atom`), alone or after a name without punctuation.
 _ADDRESS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-][A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]*@[A-Za-z0-9.-]+"
 _SENDER = re.compile(rf"""([^<>"@,;:\\]*[^<>"@,;:\\ ]) <({_ADDRESS})>|({_ADDRESS})""", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _ORIGIN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?", re.ASCII)
 
 
@@ -96,3 +97,12 @@ def check_public_url(url: str) -> str:
         raise ValueError("has a path of letters, digits and hyphens only, if it has one")
     _port(parts)
     return url.rstrip("/")
+
+
+def origin_of(public_url: str) -> str:
+    """Return the origin of a checked PUBLIC_URL as browsers write it (HTML standard, 7.1.1)."""
+    parts = urlsplit(public_url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    is_default = parts.port in {None, 0, _DEFAULT_PORTS[parts.scheme]}
+    return f"{parts.scheme}://{host}" if is_default else f"{parts.scheme}://{host}:{parts.port}"

@@ -44,6 +44,7 @@ from falcon_auth.errors.faults import (
 )
 from falcon_auth.errors.requests import (
     MAX_VIOLATIONS,
+    CrossSiteError,
     HeadersTooLargeError,
     InvalidBodyError,
     InvalidEmailError,
@@ -66,6 +67,7 @@ __all__ = [
     "AccountDisabledError",
     "AuthError",
     "ConfigurationError",
+    "CrossSiteError",
     "DatabaseAwayError",
     "DuplicateEmailError",
     "DuplicateUsernameError",
@@ -133,6 +135,7 @@ CATALOGUE: Mapping[str, type[AuthError]] = {
         AccountDisabledError,
         EmailNotVerifiedError,
         RegistrationClosedError,
+        CrossSiteError,
         DuplicateEmailError,
         DuplicateUsernameError,
         FactorRequiredError,

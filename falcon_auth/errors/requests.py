@@ -1,4 +1,4 @@
-"""Refusals of the request itself: its form, its size, its body, its number."""
+"""Refusals of the request itself: its form, its size, its body, its sender, its number."""
 
 from __future__ import annotations
 
@@ -129,6 +129,22 @@ class WeakPasswordError(AuthError):
     code = "WEAK_PASSWORD"
     title = "The password breaks the password policy"
     default_detail = "Choose a longer password, and one that nobody would guess."
+
+
+class CrossSiteError(AuthError):
+    """A request by cookie that was not sent by a page of this service or of a listed origin.
+
+    `reason` is a fixed word for log and metrics; the client is never told.
+    """
+
+    status = 403
+    code = "CROSS_SITE"
+    title = "The request comes from another site"
+    default_detail = "Only pages of this service, and of the origins it lists, can use the cookie."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
 
 
 class RateLimitedError(TryAgainError):

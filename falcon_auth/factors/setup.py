@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from falcon_auth.delivery.mail_url import origin_of
 from falcon_auth.factors.passkey_data import RelyingParty
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ MAKE_ONE = "`python -m falcon_auth secret --encryption` makes one"
 _KEY = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=?", re.ASCII)
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}\.|-?[a-z0-9])*", re.ASCII)
 _LOCAL = re.compile(r"localhost|.+\.localhost", re.ASCII)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class FactorSettings(Protocol):
@@ -50,7 +50,7 @@ def are_on(settings: FactorSettings) -> bool:
 def relying_party(settings: FactorSettings) -> RelyingParty:
     """Return the relying party of passkeys; the settings must have been checked."""
     url = settings.public_base
-    origins = settings.webauthn_origins or (_origin_of(url),)
+    origins = settings.webauthn_origins or (origin_of(url),)
     rp_id = settings.webauthn_rp_id or urlsplit(url).hostname or ""
     return RelyingParty(rp_id, settings.webauthn_rp_name or DEFAULT_NAME, origins)
 
@@ -102,13 +102,6 @@ def _passkey_faults(settings: FactorSettings) -> Iterator[str]:
             yield f"{where}: its host is neither WEBAUTHN_RP_ID nor a subdomain of it"
         if parts.scheme != "https" and not _LOCAL.fullmatch(host):
             yield f"{where}: browsers support passkeys only on https, and on http://localhost"
-
-
-def _origin_of(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    is_default = parts.port in {None, 0, _DEFAULT_PORTS.get(parts.scheme)}
-    return f"{parts.scheme}://{host}" if is_default else f"{parts.scheme}://{host}:{parts.port}"
 
 
 def _is_address(host: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -12,6 +13,7 @@ from falcon_auth.api.client_addresses import ProxyTrust
 from falcon_auth.api.cors import Cors
 from falcon_auth.api.guard import Guard
 from falcon_auth.api.problems import handle_errors
+from falcon_auth.api.refresh_cookie import RefreshCookie
 from falcon_auth.api.request_middleware import RequestMiddleware
 from falcon_auth.api.resources.factors import factor_routes
 from falcon_auth.factors.recency import Recency
@@ -89,11 +91,18 @@ def _make_app(*, validating: bool) -> FalconAuth:
 
 def _routes(service: Service, clock: Clock) -> routes.Routes:
     settings, life = service.settings, service.life
+    cookie = RefreshCookie(
+        own_origins=settings.own_origins,
+        listed_origins=settings.allowed_origins,
+        base_path=urlsplit(settings.public_base).path,
+    )
     return {
-        **routes.account_routes(service.registration, service.login, service.password_change),
+        **routes.account_routes(
+            service.registration, service.login, service.password_change, cookie
+        ),
         **routes.life_routes(life),
         **(routes.mail_routes(life.by_mail, service.sessions.authenticate) if life.by_mail else {}),
-        **routes.session_routes(service.sessions),
+        **routes.session_routes(service.sessions, cookie),
         **routes.example_routes(),
         **routes.verifier_routes(
             service.sessions,
@@ -114,7 +123,7 @@ def _routes(service: Service, clock: Clock) -> routes.Routes:
             if settings.metrics_token or settings.environment != "production"
             else {}
         ),
-        **(factor_routes(service.factors) if service.factors else {}),
+        **(factor_routes(service.factors, cookie) if service.factors else {}),
         **(pages() if settings.serves_pages else {}),
         **routes.document_routes(
             root_leads_to=ACCOUNT if settings.serves_pages else "/docs",

@@ -11,7 +11,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from falcon_auth.delivery.mail_url import check_public_url, parse_mail_url, parse_sender
+from falcon_auth.delivery.mail_url import (
+    check_public_url,
+    origin_of,
+    parse_mail_url,
+    parse_sender,
+)
 from falcon_auth.factors.setup import are_on
 from falcon_auth.networks import Network, hold_everyone
 from falcon_auth.passwords.workers import default_workers
@@ -218,6 +223,13 @@ class Fields(BaseSettings):
     def public_base(self) -> str:
         """The service's public base URL for links in mails, without a slash at the end."""
         return self.public_url or f"http://localhost:{self.port}"
+
+    @property
+    def own_origins(self) -> tuple[str, ...]:
+        """The origins of this service's own pages: PUBLIC_URL's, else this machine's two names."""
+        if self.public_url is not None:
+            return (origin_of(self.public_url),)
+        return (f"http://localhost:{self.port}", f"http://127.0.0.1:{self.port}")
 
     @property
     def has_factors(self) -> bool:

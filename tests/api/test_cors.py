@@ -179,15 +179,26 @@ def test_errors_can_be_read_too(make_client):
         assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
 
 
-def test_credentials_are_never_allowed(make_client):
-    for origins in ((ORIGIN,), ("*",)):
-        client = make_client(cors_origins=origins)
-        answers = [
-            client.simulate_get("/health", headers={"Origin": ORIGIN, "Cookie": "a=b"}),
-            preflight(client, "/login"),
-        ]
-        for answer in answers:
-            assert "Access-Control-Allow-Credentials" not in answer.headers
+def test_a_listed_origin_may_have_cookies_sent(listed):
+    """And no other origin: `test_no_other_origin_may_read_anything`."""
+    answers = [
+        listed.simulate_get("/health", headers={"Origin": ORIGIN, "Cookie": "a=b"}),
+        preflight(listed, "/login"),
+    ]
+
+    for answer in answers:
+        assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
+def test_a_star_lets_nobody_have_cookies_sent(make_client):
+    client = make_client(cors_origins=("*",))
+
+    for answer in (
+        client.simulate_get("/health", headers={"Origin": ORIGIN, "Cookie": "a=b"}),
+        preflight(client, "/login"),
+    ):
+        assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
 def test_an_unlisted_origin_changes_nothing_by_a_simple_request(listed, logged):

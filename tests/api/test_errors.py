@@ -329,6 +329,7 @@ def test_the_catalogue_is_what_the_contract_lists():
         "ACCOUNT_DISABLED",
         "EMAIL_NOT_VERIFIED",
         "REGISTRATION_CLOSED",
+        "CROSS_SITE",
         "NOT_FOUND",
         "METHOD_NOT_ALLOWED",
         "DUPLICATE_EMAIL",

@@ -168,7 +168,6 @@ def test_a_page_without_an_origin_reads_nothing(pages):
 @pytest.mark.parametrize(
     "options",
     [
-        {"credentials": "include"},
         {"headers": {"X-Evil": "1"}},
         {"method": "DELETE"},
     ],

@@ -10,17 +10,18 @@ from falcon_auth.accounts.password_change import PasswordChange
 from falcon_auth.accounts.registration import Registration
 from falcon_auth.api.bodies import BodyReader
 from falcon_auth.api.guard import public
+from falcon_auth.api.refresh_cookie import RefreshCookie, wants_cookie
 from falcon_auth.api.resources.accepted import accept
 from falcon_auth.api.resources.disconnect import hung_up
-from falcon_auth.api.views import show_tokens
 
 
 @public
 class Register:
     """Create a user and log them in."""
 
-    def __init__(self, registration: Registration) -> None:
+    def __init__(self, registration: Registration, cookie: RefreshCookie) -> None:
         self._registration = registration
+        self._cookie = cookie
         self._body = BodyReader("register")
 
     def on_post(self, req: Request, resp: Response) -> None:
@@ -48,7 +49,7 @@ class Register:
         resp.media = {
             "message": "User registered",
             "email": pair.user.email,
-            **show_tokens(pair),
+            **self._cookie.hand_out(resp, pair, in_cookie=wants_cookie(body.members)),
         }
 
 
@@ -56,8 +57,9 @@ class Register:
 class Login:
     """Exchange an e-mail address and a password for a token pair."""
 
-    def __init__(self, login: PasswordLogin) -> None:
+    def __init__(self, login: PasswordLogin, cookie: RefreshCookie) -> None:
         self._login = login
+        self._cookie = cookie
         self._body = BodyReader("login")
 
     def on_post(self, req: Request, resp: Response) -> None:
@@ -71,7 +73,7 @@ class Login:
             client=req.context.client,
             abandoned=hung_up(req),
         )
-        resp.media = show_tokens(pair)
+        resp.media = self._cookie.hand_out(resp, pair, in_cookie=wants_cookie(body.members))
 
 
 class Password:

@@ -9,15 +9,16 @@ from falcon import Request, Response
 
 from falcon_auth.api.bodies import BodyReader
 from falcon_auth.api.guard import public, requires
+from falcon_auth.api.refresh_cookie import RefreshCookie, wants_cookie
 from falcon_auth.api.resources.disconnect import hung_up
-from falcon_auth.api.views import show_access, show_factor, show_tokens
+from falcon_auth.api.views import show_access, show_factor
 from falcon_auth.factors.assembly import Factors
 from falcon_auth.factors.confirmation import Confirmation
 from falcon_auth.factors.enrolment import Enrolment
 from falcon_auth.factors.login import FactorLogin
 
 
-def factor_routes(factors: Factors) -> dict[str, object]:
+def factor_routes(factors: Factors, cookie: RefreshCookie) -> dict[str, object]:
     """Return the resources, by URI template."""
     enrolment, login, confirmation = factors.enrolment, factors.login, factors.confirmation
     return {
@@ -28,10 +29,10 @@ def factor_routes(factors: Factors) -> dict[str, object]:
         "/api/v1/auth/factors/passkeys/options": NewPasskeyOptions(enrolment),
         "/api/v1/auth/factors/passkeys": NewPasskey(enrolment),
         "/api/v1/auth/factors/recovery-codes": NewRecoveryCodes(enrolment),
-        "/api/v1/auth/login/factor": LoginFactor(login),
+        "/api/v1/auth/login/factor": LoginFactor(login, cookie),
         "/api/v1/auth/login/factor/options": LoginFactorOptions(login),
         "/api/v1/auth/passkey/options": PasskeyOptions(login),
-        "/api/v1/auth/passkey/login": PasskeyLogin(login),
+        "/api/v1/auth/passkey/login": PasskeyLogin(login, cookie),
         "/api/v1/auth/confirm/options": ConfirmOptions(confirmation),
         "/api/v1/auth/confirm": Confirm(confirmation),
     }
@@ -150,8 +151,9 @@ class NewRecoveryCodes:
 class LoginFactor:
     """The second factor of a log-in."""
 
-    def __init__(self, login: FactorLogin) -> None:
+    def __init__(self, login: FactorLogin, cookie: RefreshCookie) -> None:
         self._login = login
+        self._cookie = cookie
         self._body = BodyReader("login_factor")
 
     def on_post(self, req: Request, resp: Response) -> None:
@@ -162,7 +164,7 @@ class LoginFactor:
             pair = self._login.log_in_by_passkey(challenge, body["credential"], client)
         else:
             pair = self._login.log_in_by_code(challenge, body["code"], client)
-        resp.media = show_tokens(pair)
+        resp.media = self._cookie.hand_out(resp, pair, in_cookie=wants_cookie(body))
 
 
 @public
@@ -194,15 +196,16 @@ class PasskeyOptions:
 class PasskeyLogin:
     """A log-in by a passkey alone."""
 
-    def __init__(self, login: FactorLogin) -> None:
+    def __init__(self, login: FactorLogin, cookie: RefreshCookie) -> None:
         self._login = login
+        self._cookie = cookie
         self._body = BodyReader("passkey_login")
 
     def on_post(self, req: Request, resp: Response) -> None:
         """Answer 200 with tokens."""
         body = self._body.read(req)
         pair = self._login.log_in_with_passkey_alone(body["credential"], req.context.client)
-        resp.media = show_tokens(pair)
+        resp.media = self._cookie.hand_out(resp, pair, in_cookie=wants_cookie(body))
 
 
 class ConfirmOptions:

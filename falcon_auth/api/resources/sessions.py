@@ -7,6 +7,7 @@ from falcon import Request, Response
 
 from falcon_auth.api.bodies import BodyReader
 from falcon_auth.api.guard import public
+from falcon_auth.api.refresh_cookie import RefreshCookie
 from falcon_auth.api.views import show_session, show_tokens
 from falcon_auth.sessions.sessions import Sessions
 
@@ -15,28 +16,40 @@ from falcon_auth.sessions.sessions import Sessions
 class Refresh:
     """Exchange a refresh token for its successor."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, cookie: RefreshCookie) -> None:
         self._sessions = sessions
+        self._cookie = cookie
         self._body = BodyReader("refresh")
 
     def on_post(self, req: Request, resp: Response) -> None:
-        """Answer 200 with tokens."""
+        """Answer 200 with tokens, the next refresh token where the former one was."""
         body = self._body.read(req)
-        resp.media = show_tokens(self._sessions.refresh(body["refresh_token"]))
+        if "refresh_token" in body:
+            resp.media = show_tokens(self._sessions.refresh(body["refresh_token"]))
+            return
+        with self._cookie.token_of(req, resp) as token:
+            pair = self._sessions.refresh(token)
+        resp.media = self._cookie.hand_out(resp, pair, in_cookie=True)
 
 
 @public
 class Logout:
     """End the session of a refresh token."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, cookie: RefreshCookie) -> None:
         self._sessions = sessions
+        self._cookie = cookie
         self._body = BodyReader("logout")
 
     def on_post(self, req: Request, resp: Response) -> None:
         """Answer 204, also when repeated."""
         body = self._body.read(req)
-        self._sessions.log_out(body["refresh_token"])
+        if "refresh_token" in body:
+            self._sessions.log_out(body["refresh_token"])
+        else:
+            with self._cookie.token_of(req, resp) as token:
+                self._sessions.log_out(token)
+            self._cookie.clear(resp)
         resp.status = falcon.HTTP_204
 
 

@@ -6,6 +6,7 @@ const GONE = "You have been logged out. Please log in again.";
 
 export const SENTENCES = {
   ACCOUNT_DISABLED: "This account is disabled. Please ask the operator of the service.",
+  CROSS_SITE: "Please open this page at the usual address of the service.",
   DUPLICATE_EMAIL: "Another account already uses this address.",
   DUPLICATE_USERNAME: "Another account already uses this user name.",
   EMAIL_NOT_VERIFIED:
