@@ -32,12 +32,12 @@ class Inbox:
 
     answers: dict[str, list[str]] = field(default_factory=dict)  # By recipient: one each time.
     quit_answer: str = "221 Bye"
-    letters: list[bytes] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
     envelopes: list = field(default_factory=list)
     connections: int = 0
     hellos: list[str] = field(default_factory=list)
     logged_in: list[tuple[bytes, bytes]] = field(default_factory=list)
-    letters_per_connection: int = 1_000_000
+    mails_per_connection: int = 1_000_000
     sides: list = field(default_factory=list)  # What answers each connection.
 
     def hang_up(self):
@@ -49,7 +49,7 @@ class Inbox:
     @property
     def mails(self):
         return [
-            email.message_from_bytes(each, policy=email.policy.default) for each in self.letters
+            email.message_from_bytes(each, policy=email.policy.default) for each in self.contents
         ]
 
     def recipients(self):
@@ -65,8 +65,8 @@ class Inbox:
         return responses
 
     async def handle_MAIL(self, server, session, envelope, address, options):  # noqa: N802
-        session.letters = getattr(session, "letters", 0) + 1
-        if session.letters > self.letters_per_connection:
+        session.mails = getattr(session, "mails", 0) + 1
+        if session.mails > self.mails_per_connection:
             return "421 4.7.0 that is enough"
         answer = self._next("MAIL")
         if answer == "hang":
@@ -95,7 +95,7 @@ class Inbox:
         answer = getattr(session, "data_answer", None)
         session.data_answer = None
         if answer is None or answer == "then drop":
-            self.letters.append(envelope.original_content)
+            self.contents.append(envelope.original_content)
             self.envelopes.append(envelope)
         if answer in {"drop", "then drop"}:
             server.transport.abort()

@@ -1,1 +1,1 @@
-"""Messages on their way out: the outbox, mail, and whatever else a channel delivers to."""
+"""Delivery of the outbox's messages: mail, and any other channel."""

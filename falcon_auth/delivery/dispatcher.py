@@ -32,7 +32,8 @@ SOON_SECONDS = 0.05  # After a message was announced, and then twice as long eac
 BATCH = 100  # Messages of one channel before the next channel gets its turn.
 COUNT_SECONDS = 15.0  # Between two counts for the metrics.
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
-# The wait before each further attempt; greylisting takes a few minutes. After the last it failed.
+# The wait before each further attempt, after the last of which a message has failed. Greylisting
+# takes a few minutes.
 PAUSES = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 8 * HOUR, DAY)
 KEPT_SECONDS = 30 * DAY  # How long a message that failed stays visible.
 
@@ -113,7 +114,7 @@ class Dispatcher:
     # --- For any thread
 
     def expect(self) -> None:
-        """Look for messages soon, because the caller is about to store one."""
+        """Wake the thread soon, because the caller is about to store a message."""
         self._expected.set()
         self.ensure_running()
 
@@ -148,7 +149,7 @@ class Dispatcher:
     # --- For the delivery thread, and for tests and commands without one
 
     def deliver_due(self) -> int:
-        """Deliver what is due in all channels; return how many messages were tried."""
+        """Deliver the messages that are due in all channels; return how many were attempted."""
         tried = 0
         try:
             while batch := sum(self._deliver_batch(name) for name in self._channels):
@@ -159,17 +160,17 @@ class Dispatcher:
         return tried
 
     def _run(self) -> None:
-        pause = 0.0  # Messages of an earlier process are due at once.
+        pause = 0.0  # An earlier process may have left messages that are due.
         while not self._stopped.is_set():
             if self._expected.wait(pause):
                 self._expected.clear()
                 self._stopped.wait(pause := SOON_SECONDS)
             try:
-                self._look_after_counts()
+                self._refresh_counts()
                 self.deliver_due()
             except StoreUnavailableError:
                 pause = self._poll_seconds
-            except Exception as error:  # noqa: BLE001 - the thread goes on
+            except Exception as error:  # noqa: BLE001 - the thread must survive
                 log.error("delivery_broken", error=type(error).__name__)  # noqa: TRY400 - its text may quote data
                 pause = self._poll_seconds
             pause = min(pause * 2 or self._poll_seconds, self._poll_seconds)
@@ -223,7 +224,7 @@ class Dispatcher:
     def _count_result(self, message: Message, result: str) -> None:
         self._count(message.channel, message.topic, result)
 
-    def _look_after_counts(self) -> None:
+    def _refresh_counts(self) -> None:
         now = self._clock()
         if now - self._counted_at >= COUNT_SECONDS:
             self._outbox.sweep_failed(failed_before=now - KEPT_SECONDS)

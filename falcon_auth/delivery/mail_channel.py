@@ -1,4 +1,4 @@
-"""The mail channel: renders a message and hands the mail to a transport."""
+"""The mail channel: composes the mail for a message and passes it to a transport."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 
 from falcon_auth.delivery.channel import PermanentDeliveryError, TemporaryDeliveryError
 from falcon_auth.delivery.mails import LinkTokens
-from falcon_auth.delivery.mime import Letter, Rendered, compose
+from falcon_auth.delivery.mime import ComposedMail, Rendered, compose
 from falcon_auth.delivery.templates import TemplateFaultError, Templates
 from falcon_auth.delivery.topics import find_topic
 from falcon_auth.delivery.transports import Transport
@@ -20,8 +20,8 @@ from falcon_auth.models import Message
 log = structlog.get_logger("falcon_auth.delivery")
 
 
-class Letters:
-    """Builds mails from messages. Links begin with *public_url*, without a trailing slash."""
+class MailComposer:
+    """Composes mails from messages. Links begin with *public_url*, without a trailing slash."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Letters:
         self._sender = sender
         self._clock = clock
 
-    def make(self, message: Message) -> Letter:
+    def compose(self, message: Message) -> ComposedMail:
         """Return the mail for *message*; the same message always gives the same mail.
 
         Raises `PermanentDeliveryError` if its link has expired or it cannot be built, and
@@ -78,13 +78,13 @@ class Letters:
 class MailChannel:
     """Delivers mails; a `Channel`."""
 
-    def __init__(self, letters: Letters, transport: Transport) -> None:
-        self._letters = letters
+    def __init__(self, composer: MailComposer, transport: Transport) -> None:
+        self._composer = composer
         self._transport = transport
 
     def deliver(self, message: Message) -> None:
-        """Build the mail and hand it to the transport."""
-        self._transport.send(self._letters.make(message))
+        """Compose the mail and pass it to the transport."""
+        self._transport.send(self._composer.compose(message))
 
     def rest(self) -> None:
         """Close the transport's idle connections."""

@@ -48,11 +48,13 @@ def parse_mail_url(url: str) -> MailServer | Path:
             raise ValueError("a folder is written file:///absolute/path")
         return Path(unquote(parts.path))
     if parts.scheme not in _SCHEMES:
-        raise ValueError("begins with smtp:// or smtp+starttls:// or smtps:// or file:///")
+        raise ValueError("must begin with smtp://, smtp+starttls://, smtps:// or file:///")
     if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("is written scheme://user:password@host:port, the first and last optional")
+        raise ValueError(
+            "is written scheme://user:password@host:port, where credentials and port are optional"
+        )
     if (parts.username is None) != (parts.password is None):
-        raise ValueError("has a user and a password, or neither")
+        raise ValueError("needs both a user and a password, or neither")
     security, port = _SCHEMES[parts.scheme]
     return MailServer(security, parts.hostname, _port(parts) or port, *_credentials(parts))
 
@@ -69,7 +71,7 @@ def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
         return None, None
     user, password = unquote(parts.username), unquote(parts.password)
     if not (user + password).isascii():  # smtplib could not send them.
-        raise ValueError("has a user and password in ASCII; other characters as %XX are not sent")
+        raise ValueError("needs a user and password in ASCII; SMTP cannot send other characters")
     return user, password
 
 
@@ -80,7 +82,7 @@ def parse_sender(text: str) -> Address:
 
     found = _SENDER.fullmatch(text)
     if found is None or not text.isprintable():
-        raise ValueError("is an address in ASCII, or written: Name <address>")
+        raise ValueError("must be an ASCII address, or be written: Name <address>")
     name, bracketed, bare = found.groups()
     local_part, _, domain = (bracketed or bare).partition("@")
     return Address(name or "", local_part, domain)
@@ -90,11 +92,11 @@ def check_public_url(url: str) -> str:
     """Return PUBLIC_URL without a slash at its end. Raises `ValueError` unless it is a base URL."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("begins with https:// or http://, and a host")
+        raise ValueError("must begin with https:// or http://, and a host")
     if parts.username is not None or parts.query or parts.fragment or not url.isascii():
-        raise ValueError("has neither user, query nor fragment, and no letters beyond ASCII")
+        raise ValueError("must not have a user, a query, a fragment or non-ASCII characters")
     if not _ORIGIN_PATH.fullmatch(parts.path):
-        raise ValueError("has a path of letters, digits and hyphens only, if it has one")
+        raise ValueError("may have a path of letters, digits and hyphens only")
     _port(parts)
     return url.rstrip("/")
 

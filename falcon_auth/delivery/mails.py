@@ -50,7 +50,7 @@ class Mails(Protocol):
 
 
 class NoMails:
-    """`Mails` of a service without MAIL_URL, which sends none."""
+    """`Mails` of a service that sends no mail."""
 
     def message(
         self,
@@ -69,7 +69,7 @@ NO_MAILS = NoMails()
 
 
 class QueuedMails:
-    """`Mails` of a service that sends them. Messages hold no token: `LinkTokens` signs it later.
+    """`Mails` of a service that sends mail. Messages contain no token: `LinkTokens` signs it later.
 
     *expect* is called for each message, before the caller has stored it, to wake the delivery
     thread.

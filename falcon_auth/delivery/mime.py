@@ -26,18 +26,18 @@ class Rendered(NamedTuple):
     html: str | None
 
 
-class Letter(NamedTuple):
-    """A mail as it is submitted: its envelope and its bytes."""
+class ComposedMail(NamedTuple):
+    """A mail ready for submission: its envelope and its bytes."""
 
     id: str
     sender: str
     recipient: str
     needs_utf8: bool  # SMTPUTF8 (RFC 6531): the part before the @ is not ASCII.
-    text: str  # The text part, for transports that only print it.
+    text: str  # The headers and the text part in readable form, for transports that print them.
     content: bytes
 
 
-def compose(message: Message, rendered: Rendered, *, sender: Address, host: str) -> Letter:
+def compose(message: Message, rendered: Rendered, *, sender: Address, host: str) -> ComposedMail:
     """Build a mail; the same message always gives the same bytes.
 
     Raises `PermanentDeliveryError` if the recipient is not an address.
@@ -56,7 +56,7 @@ def compose(message: Message, rendered: Rendered, *, sender: Address, host: str)
         mail.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
         mail.set_boundary(f"=_{message.id}")  # Never in quoted-printable (RFC 2045, 6.7).
     needs_utf8 = not recipient.isascii()
-    return Letter(
+    return ComposedMail(
         id=message.id,
         sender=sender.addr_spec,
         recipient=recipient,

@@ -21,7 +21,7 @@ from falcon_auth.delivery.channel import (
     TemporaryDeliveryError,
 )
 from falcon_auth.delivery.mail_url import MailServer
-from falcon_auth.delivery.mime import Letter
+from falcon_auth.delivery.mime import ComposedMail
 
 READ_SECONDS = 10.0  # For one response; the deadline is for all of them together.
 QUIT_SECONDS = 2.0
@@ -48,48 +48,48 @@ class SmtpTransport:
         self._read_seconds = read_seconds
         self._connection: _Connection | None = None
 
-    def send(self, letter: Letter) -> None:
+    def send(self, mail: ComposedMail) -> None:
         """Submit one mail. Raises what `Channel.deliver` raises."""
-        lines = _Lines()
-        with lines.cut_after(self._deadline_seconds):
+        deadline = _Deadline()
+        with deadline.enforce(self._deadline_seconds):
             try:
-                connection = self._begin(letter, lines)
-                self._hand_in(connection, letter)
+                connection = self._open_mail(mail, deadline)
+                self._send_content(connection, mail)
             except (OSError, ValueError) as error:  # smtplib's exceptions are OSErrors.
                 self._drop()
-                raise ServerAwayError(_reason(error, lines)) from None
+                raise ServerAwayError(_reason(error, deadline)) from None
 
     def rest(self) -> None:
         """Send QUIT and close; the response does not matter, since the mails are accepted."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            lines = _Lines()
-            lines.watch(*connection.handles)
-            with lines.cut_after(QUIT_SECONDS), suppress(OSError):
+            deadline = _Deadline()
+            deadline.watch(*connection.handles)
+            with deadline.enforce(QUIT_SECONDS), suppress(OSError):
                 connection.quit()
-            connection.let_go()
+            connection.close_abruptly()
 
-    def _begin(self, letter: Letter, lines: _Lines) -> _Connection:
-        """Return a connection on which the server has accepted the sender of *letter*.
+    def _open_mail(self, mail: ComposedMail, deadline: _Deadline) -> _Connection:
+        """Return a connection on which the server has accepted the sender of *mail*.
 
         A server may have closed an idle connection: then a new one is tried once.
         """
         if self._connection is not None:
-            lines.watch(*self._connection.handles)
+            deadline.watch(*self._connection.handles)
             with suppress(smtplib.SMTPServerDisconnected):
-                code = self._name_sender(self._connection, letter)
+                code = self._begin_mail(self._connection, mail)
                 if code == OK:
                     return self._connection
                 if code != SERVICE_CLOSES:
                     self._refuse("sender", code)
             self._drop()
-        self._connection = connection = self._connect(lines)
-        code = self._name_sender(connection, letter)
+        self._connection = connection = self._connect(deadline)
+        code = self._begin_mail(connection, mail)
         if code != OK:
             self._refuse("sender", code)
         return connection
 
-    def _connect(self, lines: _Lines) -> _Connection:
+    def _connect(self, deadline: _Deadline) -> _Connection:
         """Connect and log in. A refusal here is not about the mail, so it is an `OSError`."""
         server = self._server
         connection = _Connection(
@@ -98,7 +98,7 @@ class SmtpTransport:
             hello=self._hello,
             tls=self._tls if server.security == "tls" else None,
             seconds=self._read_seconds,
-            lines=lines,
+            deadline=deadline,
         )
         self._connection = connection  # From here on `_drop` closes it.
         if server.security == "starttls":
@@ -107,28 +107,28 @@ class SmtpTransport:
             connection.login(server.user, server.password)
         return connection
 
-    def _name_sender(self, connection: _Connection, letter: Letter) -> int:
+    def _begin_mail(self, connection: _Connection, mail: ComposedMail) -> int:
         connection.ehlo_or_helo_if_needed()
-        if not letter.needs_utf8:
+        if not mail.needs_utf8:
             connection.command_encoding = "ascii"  # smtplib keeps the previous mail's.
-            return connection.mail(letter.sender)[0]
+            return connection.mail(mail.sender)[0]
         if not connection.has_extn("smtputf8"):
-            raise PermanentDeliveryError("server takes no addresses beyond ASCII (SMTPUTF8)")
-        return connection.mail(letter.sender, ["SMTPUTF8", "BODY=8BITMIME"])[0]
+            raise PermanentDeliveryError("server does not support non-ASCII addresses (SMTPUTF8)")
+        return connection.mail(mail.sender, ["SMTPUTF8", "BODY=8BITMIME"])[0]
 
-    def _hand_in(self, connection: _Connection, letter: Letter) -> None:
-        code = connection.rcpt(letter.recipient)[0]
+    def _send_content(self, connection: _Connection, mail: ComposedMail) -> None:
+        code = connection.rcpt(mail.recipient)[0]
         if code not in {OK, 251}:  # 251: it will be forwarded (RFC 5321, 3.4).
             self._refuse("recipient", code)
         try:
-            code = connection.data(letter.content)[0]
+            code = connection.data(mail.content)[0]
         except smtplib.SMTPDataError as error:
             code = error.smtp_code
         if code != OK:
             self._refuse("content", code)
 
     def _refuse(self, what: str, code: int) -> NoReturn:
-        """Raise the error for the first digit, without the server's text: it may quote data."""
+        """Raise the error for a reply code, without the server's text, which may quote data."""
         reason = f"{what} refused ({code})"
         connection = self._connection
         if code in {SERVICE_CLOSES, NEEDS_LOGIN} or connection is None:
@@ -143,7 +143,7 @@ class SmtpTransport:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.let_go()
+            connection.close_abruptly()
 
 
 class _Connection(smtplib.SMTP):
@@ -163,20 +163,20 @@ class _Connection(smtplib.SMTP):
         hello: str,
         tls: ssl.SSLContext | None,
         seconds: float,
-        lines: _Lines,
+        deadline: _Deadline,
     ) -> None:
         self._tls = tls
-        self._lines = lines
+        self._deadline = deadline
         try:
             super().__init__(host, port, local_hostname=hello, timeout=seconds)
         except BaseException:
-            self.let_go()
+            self.close_abruptly()
             raise
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         raw = socket.create_connection((host, port), timeout)
         self.handles = (raw.dup(),)
-        self._lines.watch(*self.handles)
+        self._deadline.watch(*self.handles)
         if self._tls is None:
             return raw
         try:
@@ -185,29 +185,29 @@ class _Connection(smtplib.SMTP):
             raw.close()
             raise
 
-    def let_go(self) -> None:
+    def close_abruptly(self) -> None:
         """Close the socket without sending QUIT."""
         self.close()
         for handle in self.handles:
             handle.close()
 
 
-class _Lines:
-    """The sockets of one delivery, which are shut down at its deadline."""
+class _Deadline:
+    """Shuts down the sockets of one delivery at its deadline."""
 
     def __init__(self) -> None:
-        self.cut = False
+        self.has_passed = False
         self._watched: list[socket.socket] = []
 
     def watch(self, *handles: socket.socket) -> None:
-        """Shut these down at the deadline as well, or at once if it has passed."""
+        """Shut these sockets down at the deadline, or at once if it has passed."""
         self._watched.extend(handles)
-        if self.cut:
+        if self.has_passed:
             self._shut_down()
 
     @contextmanager
-    def cut_after(self, seconds: float) -> Iterator[None]:
-        """Shut all sockets down unless the block ends in time."""
+    def enforce(self, seconds: float) -> Iterator[None]:
+        """Shut all sockets down unless the block ends within *seconds*."""
         timer = Timer(seconds, self._shut_down)
         timer.daemon = True
         timer.start()
@@ -217,15 +217,15 @@ class _Lines:
             timer.cancel()
 
     def _shut_down(self) -> None:
-        self.cut = True
+        self.has_passed = True
         for handle in self._watched:
             with suppress(OSError):  # It is closed already.
                 handle.shutdown(socket.SHUT_RDWR)
 
 
-def _reason(error: Exception, lines: _Lines) -> str:
+def _reason(error: Exception, deadline: _Deadline) -> str:
     """Describe the fault in a fixed phrase, without quoting the server's response or the mail."""
-    if lines.cut:
+    if deadline.has_passed:
         return "server: too slow"
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return f"server: log-in refused ({error.smtp_code})"

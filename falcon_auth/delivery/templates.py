@@ -88,7 +88,7 @@ class Templates:
             for folder in self._folders:
                 if (folder / f"{stem}.txt").is_file():
                     return folder, stem
-        raise TemplateFaultError(f"{topic}.txt: there is no such mail")
+        raise TemplateFaultError(f"{topic}.txt: no mail has this name")
 
     def _fill(self, name: str, facts: Mapping[str, str]) -> str:
         try:
@@ -130,7 +130,7 @@ def _stems(folder: Path) -> list[str]:
         if topic == LAYOUT and path.suffix == ".html":
             continue
         if topic not in TOPIC_NAMES:
-            raise TemplateFaultError(f"{path.name}: there is no such mail")
+            raise TemplateFaultError(f"{path.name}: no mail has this name")
         if not path.with_suffix(".txt").is_file():
             raise TemplateFaultError(f"{path.name}: needs a {path.stem}.txt beside it")
     return [path.stem for path in files if path.suffix == ".txt"]

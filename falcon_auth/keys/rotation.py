@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 JWKS_MAX_AGE_SECONDS = 300  # How long a verifier may cache the key set.
 # Until every process has noticed a step: each checks every 5 s, and copying the folder takes time.
 SPREAD_SECONDS = 60
-MIN_KEY_CACHE_SECONDS = SPREAD_SECONDS + JWKS_MAX_AGE_SECONDS  # From the key set's own max-age.
+MIN_KEY_CACHE_SECONDS = SPREAD_SECONDS + JWKS_MAX_AGE_SECONDS  # The least that is safe.
 MAX_LEEWAY_SECONDS = 300  # The upper bound of JWT_LEEWAY_SECONDS.
 
 State = Literal["next", "active", "retiring", "gone"]

@@ -1,8 +1,8 @@
 """Security events of accounts, sessions and tokens: one call logs and counts each.
 
-`EVENTS` says of each what it means, how loudly it is logged, and which metric counts it. The log
-cannot be counted instead, because LOG_LEVEL hides lines. While a request is served, the line also
-has the request's id and the client's address, as every other line has (`logs.request_fields`).
+`EVENTS` defines the meaning, the log level and the metric of each event. Metrics are counted here
+and not derived from the log, because LOG_LEVEL may suppress lines. During a request, the line also
+has the request's id and the client's address, like every other line (`logs.request_fields`).
 docs/logs.md shows the table.
 """
 
@@ -75,18 +75,19 @@ class Kind(NamedTuple):
     meaning: str
     level: Level | None = "info"  # None: counted, not logged.
     metric: Metric | None = None
-    fixed_labels: tuple[str, ...] = ()  # The first labels' values, where the event decides them.
-    label: Literal["reason", "result", "limit"] | None = None  # The field that is the last label.
-    words: tuple[str, ...] = ()  # What that field may be.
-    closed: bool = True  # Whether it may be nothing else.
-    quiet: tuple[str, ...] = ()  # Words that are logged at info, whatever the level.
+    fixed_labels: tuple[str, ...] = ()  # Values of the first labels that the event determines.
+    label: Literal["reason", "result", "limit"] | None = None  # The field of the last label.
+
+    words: tuple[str, ...] = ()  # The values of that field.
+    closed: bool = True  # Whether no other values are allowed.
+    quiet: tuple[str, ...] = ()  # Values that are logged at info regardless of the level.
 
     def values(self, word: str) -> tuple[str, ...]:
-        """Return the values of the metric's labels where *word* is in the field that counts."""
+        """Return the metric's label values for an event with *word* in the labelled field."""
         return (*self.fixed_labels, word) if self.label else self.fixed_labels
 
     def series(self) -> list[tuple[str, ...]]:
-        """Return the values of the labels of every series that can be foreseen."""
+        """Return the label values of every series that is known in advance."""
         return [self.values(word) for word in self.words or ("",)]
 
 
@@ -98,25 +99,28 @@ class Fields(TypedDict, total=False):
     reason: str
     result: str
     limit: str
-    count: int  # How often it happened at once; 1 where it is not said.
-    seconds: int | None  # By how much a token's time is off.
+    count: int  # How many events this record stands for; by default 1.
+    seconds: int | None  # How far a token's time lies in the past or the future.
 
 
 EVENTS: dict[EventName, Kind] = {
     "user_registered": Kind("a new user has registered", metric=REGISTRATIONS),
     "user_created": Kind("an operator has created a user"),
-    "user_invited": Kind("somebody was invited, and has no password yet"),
-    "user_renamed": Kind("a user has another user name, or none"),
-    "user_deleted": Kind("a user and all that was kept of it are gone", "warning"),
+    "user_invited": Kind("an operator has invited a user, who has no password yet"),
+    "user_renamed": Kind("a user has changed or removed the user name"),
+    "user_deleted": Kind("a user was deleted, with everything stored about them", "warning"),
     "user_enabled": Kind("a disabled user may log in again", "warning"),
     "user_disabled": Kind("a user may no longer log in", "warning"),
     "login_succeeded": Kind(
-        "a password was right, and a session is open", metric=LOGINS, fixed_labels=("succeeded", "")
+        "a user has logged in, and a session was opened",
+        metric=LOGINS,
+        fixed_labels=("succeeded", ""),
     ),
     "login_failed": Kind(
-        "a password or a second factor opened nothing; a wrong one at a change counts too. "
-        "`unknown`: no such account; `changed`: it was right, and changed or disabled meanwhile; "
-        "`unverified`: it was right, and EMAIL_VERIFICATION asks for more",
+        "a log-in failed; a wrong password or second factor elsewhere counts too. `unknown`: "
+        "there is no such account; `changed`: they were correct, but the account was changed "
+        "or disabled in the meantime; `unverified`: they were correct, but EMAIL_VERIFICATION "
+        "requires a verified address",
         "warning",
         LOGINS,
         fixed_labels=("failed",),
@@ -124,56 +128,63 @@ EVENTS: dict[EventName, Kind] = {
         words=("password", "unknown", "disabled", "changed", "unverified", "factor"),
     ),
     "registration_of_taken": Kind(
-        "somebody tried to register with the address of a user, who was told by mail"
+        "somebody tried to register with the address of an existing user, who was notified by mail"
     ),
-    "email_verified": Kind("a user has proved that the address is theirs"),
-    "email_changed": Kind("a user has another address"),
-    "password_reset": Kind("a user has set a password by the link of a mail"),
-    "second_factor_required": Kind("a password was right, and a second factor is asked for"),
-    "session_confirmed": Kind("a user has proved again who they are, in a session"),
-    "factor_added": Kind("a user has a further second factor"),
+    "email_verified": Kind("a user has verified the e-mail address"),
+    "email_changed": Kind("a user has changed the e-mail address"),
+    "password_reset": Kind("a user has set a password by the link in a mail"),
+    "second_factor_required": Kind("a password was correct, and a second factor is required"),
+    "session_confirmed": Kind("a user has authenticated again within a session (step-up)"),
+    "factor_added": Kind("a user has added a second factor"),
     "factor_removed": Kind("a user has removed a second factor", "warning"),
     "factors_removed": Kind(
-        "whoever runs the service has removed all second factors of a user, `count` of them",
+        "an operator has removed all second factors of a user; `count` is their number",
         "warning",
     ),
-    "recovery_codes_replaced": Kind("a user has new recovery codes"),
+    "recovery_codes_replaced": Kind("a user has replaced the recovery codes"),
     "factor_challenge_void": Kind(
-        "ten codes or passkeys were tried on one log-in: somebody guesses, and has the password",
+        "ten wrong codes or passkeys were tried in one log-in: somebody who knows the "
+        "password is guessing",
         "warning",
     ),
     "factor_undecryptable": Kind(
-        "no key of ENCRYPTION_KEYS decrypts a stored secret; its owner cannot use it", "error"
+        "no key of ENCRYPTION_KEYS decrypts a stored secret, so its user cannot log in with it",
+        "error",
     ),
-    "passkey_cloned": Kind("a passkey's counter went back: there may be a copy of it", "warning"),
-    "password_changed": Kind("a user has a new password"),
-    "password_hash_damaged": Kind("a stored hash cannot be read; nobody can log in by it", "error"),
+    "passkey_cloned": Kind("a passkey's counter went back: it may have been cloned", "warning"),
+    "password_changed": Kind("a user's password was changed"),
+    "password_hash_damaged": Kind(
+        "a stored password hash is invalid, so its user cannot log in", "error"
+    ),
     "refreshed": Kind(
-        "a refresh token was answered with its successor. `repeated`: again, within the grace",
+        "a refresh token was exchanged for its successor. `repeated`: once more, within the "
+        "grace period",
         None,
         REFRESHES,
         label="result",
         words=("rotated", "repeated"),
     ),
-    "refresh_token_reused": Kind("a spent refresh token came back: theft", "warning"),
+    "refresh_token_reused": Kind(
+        "a spent refresh token was presented again: it may have been stolen", "warning"
+    ),
     "session_behind_token": Kind(
-        "the store knows less than a token that it issued: it was put back in time", "warning"
+        "a refresh token is newer than its session in the store: a backup was restored", "warning"
     ),
     "session_ended": Kind(
-        "a session ended before its time",
+        "a session was ended before it expired",
         metric=SESSIONS_ENDED,
         label="reason",
         words=("logout", "revoked", "reuse", "behind"),
     ),
     "sessions_ended": Kind(
-        "several sessions of a user ended, `count` of them. `evicted`: a further log-in exceeded "
-        "SESSIONS_PER_USER",
+        "sessions of a user were ended; `count` is their number. `evicted`: a new log-in "
+        "exceeded SESSIONS_PER_USER",
         metric=SESSIONS_ENDED,
         label="reason",
         words=("revoked", "password", "email", "disabled", "deleted", "evicted", "factor"),
     ),
     "token_rejected": Kind(
-        "a token was refused; `reason` may also be the name of the claim that is wrong",
+        "a token was refused; `reason` may also be the name of the invalid claim",
         "warning",
         TOKEN_REJECTIONS,
         label="reason",
@@ -181,18 +192,20 @@ EVENTS: dict[EventName, Kind] = {
         closed=False,
         quiet=("expired", "revoked", "reused"),
     ),
-    "revocation_ignored": Kind("a token that was to be revoked is none, or has expired"),
+    "revocation_ignored": Kind(
+        "a request to revoke a token named one that is invalid or has expired"
+    ),
     "rate_limited": Kind(
-        "an attempt came after a limit was reached",
+        "an attempt was refused because a limit was reached",
         "warning",
         RATE_LIMITED,
         label="limit",
         words=("login-pair", "login-address", "login-account", "registration"),
-        closed=False,  # A capability names its own limits.
+        closed=False,  # Capabilities define limits of their own.
     ),
 }
 
-# How a metric is counted: by its name, the values of its labels, and how many.
+# Counts a metric: its name, the values of its labels, and the amount.
 Count = Callable[[str, tuple[str, ...], int], None]
 
 log = structlog.get_logger("falcon_auth.events")
@@ -201,16 +214,16 @@ log = structlog.get_logger("falcon_auth.events")
 class Events:
     """Logs and counts events. Without *count* it only logs.
 
-    Safe to call from any thread, and it does not wait. *count* must not raise.
+    Safe to call from any thread; never blocks. *count* must not raise.
     """
 
     def __init__(self, count: Count | None = None) -> None:
         self._count = count
 
     def record(self, name: EventName, **fields: Unpack[Fields]) -> None:
-        """Log and count an event that happened *count* times; does nothing if *count* is 0.
+        """Log and count an event that happened *count* times; do nothing if *count* is 0.
 
-        Raises `ValueError` for a word that the table does not have: a slip of the caller's.
+        Raises `ValueError`, for a mistake of the caller, if the table does not list a value.
         """
         kind = EVENTS[name]
         word = str(fields.get(kind.label)) if kind.label else ""

@@ -1,8 +1,8 @@
-"""The log's writer thread, which keeps requests from waiting for whatever reads the log.
+"""The log's writer thread, so that requests never wait for the reader of the log.
 
-The standard library's QueueHandler and QueueListener cost 3.5 us a line: they make a record of it,
-wake a thread for it and write it alone. Here a request leaves its text in a queue (0.1 us), and the
-thread, which sleeps for `PAUSE_SECONDS` after each batch, writes hundreds of lines at once.
+The standard library's QueueHandler and QueueListener cost 3.5 us per line: they build a record,
+wake a thread and write each line separately. Here a request appends its text to a queue (0.1 us),
+and the thread, which sleeps for `PAUSE_SECONDS` after each batch, writes hundreds of lines at once.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from queue import Empty, SimpleQueue
 from threading import Event, RLock, Thread
 from typing import NamedTuple, TextIO
 
-MAX_WAITING = 20_000  # Lines: about 6 MB. Further ones are dropped.
-ROOM_AGAIN = MAX_WAITING // 2  # Lines left when dropping counts as over.
-LINES_AT_ONCE = 2_000  # That the thread takes out of the queue: these wait beside it.
-BATCH = 32_768  # Bytes for one write: in a socket, those of several processes do not mix.
-PIECE = select.PIPE_BUF  # Bytes that no other process's write divides in a pipe (POSIX, write).
-PAUSE_SECONDS = 0.01  # Between two batches; a line is written this late at most.
+MAX_WAITING = 20_000  # Queued lines, about 6 MB; further ones are dropped.
+ROOM_AGAIN = MAX_WAITING // 2  # Queued lines at which dropping is considered over.
+LINES_AT_ONCE = 2_000  # Taken out of the queue at a time, in addition to those that wait in it.
+BATCH = 32_768  # Bytes per write; writes of several processes to a socket do not mix.
+PIECE = select.PIPE_BUF  # Bytes that are written to a pipe atomically (POSIX, write).
+PAUSE_SECONDS = 0.01  # Between two batches: the longest delay of a line.
 FLUSH_SECONDS = 2.0  # The longest wait for the reader when the process ends.
 IN_MEMORY = -1  # Stands for a descriptor where there is none.
 
@@ -43,11 +43,10 @@ STALLED = Loss(1, "its reader has stalled")
 class LineWriter:
     """Writes whole lines to a stream, in order, in a thread of its own.
 
-    A reader that is slow, has stalled or has hung up, or a full disk, costs lines and nothing
-    else: `write` never waits and never raises. Lines that are lost are counted (`dropped`), told
-    once on standard error, and named in the log, by what *describe_dropped* makes of their number,
-    as soon as lines can be written again. A stream in memory, which makes nobody wait, is written
-    to at once.
+    If the reader is slow, stalled or gone, or the disk is full, lines are lost, but `write` never
+    blocks and never raises. Lost lines are counted (`dropped`) and reported once on standard error.
+    As soon as lines can be written again, the log gets the line that *describe_dropped* returns for
+    their number. A stream in memory is written to directly.
 
     Safe to call from any thread, and in a signal handler. After a fork, the child calls `restart`.
     """
@@ -63,15 +62,15 @@ class LineWriter:
     def restart(self) -> None:
         """Start with an empty queue; for the child of a fork, which has no writer thread.
 
-        Lines that were queued are left to the parent, so that none is written twice.
+        Queued lines are left to the parent, so that none is written twice.
         """
         self._lines: SimpleQueue[str | Event] = SimpleQueue()
         self._lock = RLock()  # Reentrant: a signal handler may log while its thread holds it.
         self._thread: Thread | None = None
         self._closing = False
-        self._torn = False  # Whether the last line that was written has no end yet.
-        self._unreported = 0  # Lines dropped that the log does not know of yet.
-        self._has_reported = False  # Whether standard error knows.
+        self._torn = False  # Whether the last line was written only in part.
+        self._unreported = 0  # Dropped lines that the log has not reported yet.
+        self._has_reported = False  # Whether the loss was reported on standard error.
 
     def write(self, line: str) -> None:
         """Queue *line*, which ends in a newline; drop it if `MAX_WAITING` are queued already."""
@@ -141,7 +140,9 @@ class LineWriter:
                 piece = data[written : self._end_of_piece(data, written)]
                 try:
                     written += os.write(self._descriptor, piece)
-                except BlockingIOError:  # Another process has changed the shared mode.
+                except (
+                    BlockingIOError
+                ):  # Another process has made the shared descriptor non-blocking.
                     _room_in(self._descriptor, seconds=None)
         except OSError as error:
             if written:
@@ -154,7 +155,9 @@ class LineWriter:
         """Return where to end this write: at the end of a line if one is near enough."""
         size = self._batch
         if self._is_pipe and len(data) - start > PIECE and _bytes_in(self._descriptor):
-            size = PIECE  # It may be nearly full: more than this could mix with others' lines.
+            size = (
+                PIECE  # The pipe may be nearly full: a larger write could mix with others' lines.
+            )
         if len(data) - start <= size:
             return len(data)
         return data.rfind(b"\n", start, start + size) + 1 or start + size
@@ -195,7 +198,7 @@ def _descriptor_of(stream: TextIO) -> int:
 
 
 def _measure(descriptor: int) -> tuple[bool, int]:
-    """Return whether it is a pipe, and how many bytes to write at once: half of an empty pipe."""
+    """Return whether it is a pipe, and how many bytes to write at once: half of its capacity."""
     if descriptor == IN_MEMORY or not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         return False, BATCH
     capacity = fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
@@ -203,12 +206,12 @@ def _measure(descriptor: int) -> tuple[bool, int]:
 
 
 def _bytes_in(pipe: int) -> int:
-    """Return how many bytes nobody has read yet."""
+    """Return how many bytes in the pipe have not been read yet."""
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def _room_in(descriptor: int, *, seconds: float | None) -> bool:
-    """Wait for room to write, for ever without *seconds*; return whether there is any."""
+    """Wait until there is room to write, forever if *seconds* is None; return whether there is."""
     room = select.poll()
     room.register(descriptor, select.POLLOUT)
     return bool(room.poll(None if seconds is None else seconds * 1000))

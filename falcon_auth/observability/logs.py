@@ -148,7 +148,7 @@ def _console_renderer(*, colors: bool) -> Processor:
 
 
 def _describe(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Add level, time and the request's fields, in one step for speed."""
+    """Add the level, the time and the request's fields; one step, for speed."""
     event["level"] = method
     event["timestamp"] = _timestamp()
     for name, value in request_fields.get().items():
@@ -196,9 +196,9 @@ def _standard_output() -> TextIO:
     """Return standard output unbuffered: flushing a buffer at exit could fail once more."""
     try:
         raw = io.FileIO(sys.stdout.fileno(), "w", closefd=False)
-    except io.UnsupportedOperation:  # Replaced by something in memory.
+    except io.UnsupportedOperation:  # It was replaced by a stream in memory.
         return sys.stdout
-    # Raw, as `python -u` has it: the declared type asks for a buffer, the code does not.
+    # Unbuffered, as with `python -u`: the declared type asks for a buffer, the code does not.
     return io.TextIOWrapper(
         cast("BinaryIO", raw), encoding="utf-8", errors="backslashreplace", write_through=True
     )
@@ -207,6 +207,6 @@ def _standard_output() -> TextIO:
 def redact(text: str, secrets: list[Any]) -> str:
     """Return *text* without the given values; values shorter than 4 characters stay."""
     texts = [each for each in secrets if isinstance(each, str) and len(each) >= _SHORTEST_SECRET]
-    for secret in sorted(texts, key=len, reverse=True):  # One may be the beginning of another.
+    for secret in sorted(texts, key=len, reverse=True):  # One may be a prefix of another.
         text = text.replace(secret, "[redacted]")
     return text

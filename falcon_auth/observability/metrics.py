@@ -1,8 +1,8 @@
 """Metrics for Prometheus: what happened, how often, and how long it took.
 
-Every label value is a route template or a fixed word, so that nobody's data gets in and nobody
-can make up new series. Where PROMETHEUS_MULTIPROC_DIR names a folder, prometheus-client keeps
-the values in files there, one set a process, and a scrape adds up those of all processes.
+Every label value is a route template or a fixed word, so metrics contain no personal data, and
+clients cannot create new series. If PROMETHEUS_MULTIPROC_DIR names a folder, prometheus-client
+keeps each process's values in files there, and a scrape adds up those of all processes.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from falcon_auth import __version__
 from falcon_auth.errors import CATALOGUE
 from falcon_auth.observability.events import EVENTS, METRICS
 
-MEDIA_METRICS = CONTENT_TYPE_PLAIN_0_0_4  # What every Prometheus reads; no name here needs more.
+MEDIA_METRICS = CONTENT_TYPE_PLAIN_0_0_4  # Every Prometheus version reads it.
 
 # Seconds. Guarded requests take under a millisecond, log-ins a quarter of a second and, queued,
 # up to several.
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 HASH_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
 
-# Methods and routes that are not the service's own come from the client: one word for all.
+# Unknown methods and routes are chosen by the client, so they share one fixed word.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER_METHOD = "other"
 NO_ROUTE = "unmatched"
 
 BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2}
 
-# One time stamp more for each series, which nothing here asks about. It is the library's switch
-# for the whole process.
+# These would be one more time series for each series, and are not used here. The switch applies to
+# the whole process.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -51,11 +51,12 @@ class Metrics:
     """The metrics of one service, with a registry of their own.
 
     Safe to call from any thread; nothing here raises. Between processes that share a folder,
-    counters add up for good; gauges are those of live processes as of their last `sample`.
+    counters include processes that have ended; gauges are those of live processes as of their last
+    `sample`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Take *folder* from `shared_folder`: the library reads the environment by itself."""
+        """Use *folder*, as returned by `shared_folder`: the library reads the variable itself."""
         self._folder = folder
         self._registry = CollectorRegistry()
         if folder is None:
@@ -97,10 +98,10 @@ class Metrics:
     # --- Requests, reported by the HTTP layer
 
     def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Count a request and its duration; *route* is the template, None where there is none."""
+        """Count a request and its duration; *route* is its template, None if none matched."""
         key = (method if method in METHODS else OTHER_METHOD, route, status)
         child = self._of_request.get(key)
-        if child is None:  # `labels` takes a lock and several times as long.
+        if child is None:  # Cached, because `labels` takes a lock and several times as long.
             method = key[0]
             child = self._requests.labels(method, route or NO_ROUTE, str(status))
             self._of_request[key] = child
@@ -113,16 +114,16 @@ class Metrics:
     # --- Events and durations, reported by the domain
 
     def count(self, name: str, values: tuple[str, ...], amount: int) -> None:
-        """Count an event: a metric of `events.METRICS`, and the values of its labels in order."""
+        """Count an event by a metric of `events.METRICS`; *values* are its label values."""
         child = self._of_event.get((name, values))
-        if child is None:  # `labels` takes a lock and several times as long.
+        if child is None:  # Cached as above.
             family = self._events[name]
             child = family.labels(*values) if values else family
             self._of_event[name, values] = child
         child.inc(amount)
 
     def hashed(self, kind: str, seconds: float) -> None:
-        """Observe the seconds of one job on a hashing worker; for `make_passwords`."""
+        """Observe how long a job kept a hashing worker busy; the callback of `make_passwords`."""
         self._hashes.labels(kind).observe(seconds)
 
     def delivery(self, channel: str, topic: str, result: str) -> None:
@@ -140,17 +141,17 @@ class Metrics:
         combine: Literal["sum", "max"] = "sum",
         **labels: str,
     ) -> None:
-        """Show what *read* returns as `falcon_auth_<name>`; once for each set of *labels*.
+        """Export what *read* returns as `falcon_auth_<name>`; call it once per set of *labels*.
 
-        *read* is called from any thread at each scrape; it must be quick, ask no store and
-        not raise. *combine* says what several processes' values make.
+        *read* is called at each scrape, from any thread; it must be fast, use no store and not
+        raise. *combine* says how to combine the values of several processes.
         """
         family = self._gauge_family(name, text, tuple(labels), combine)
         child = family.labels(**labels) if labels else family
         self._readings.append(lambda: child.set(read()))
 
     def total(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Count as `falcon_auth_<name>_total` by how much what *read* returns has grown.
+        """Export the growth of what *read* returns as the counter `falcon_auth_<name>_total`.
 
         *read* is called as for `gauge`.
         """
@@ -160,21 +161,21 @@ class Metrics:
 
         def take() -> None:
             nonlocal seen
-            with lock:  # Scrapes may come at once.
+            with lock:  # Scrapes may be concurrent.
                 before, seen = seen, read()
                 counter.inc(max(0, seen - before))
 
         self._readings.append(take)
 
     def watch_breaker(self, name: str, state: Callable[[], str]) -> None:
-        """Show a circuit breaker; *state* returns `closed`, `half_open` or `open`."""
+        """Export a circuit breaker's state; *state* returns `closed`, `half_open` or `open`."""
         child = self._gauges["breaker_state"].labels(name)
         self._readings.append(lambda: child.set(BREAKER_STATES[state()]))
 
     def sample(self) -> bool:
-        """Read all gauges; return False: as a chore of housekeeping, it has nothing left to do.
+        """Read all gauges; return False, as a chore of housekeeping without further work.
 
-        A process that shares a folder does this now and then, since scrapes reach only one.
+        Processes that share a folder do this regularly, because a scrape reaches only one of them.
         """
         for take in self._readings:
             take()
@@ -214,7 +215,7 @@ class Metrics:
         return self._gauges[name]
 
     def _show_zeros(self) -> None:
-        """Start known series at zero: `increase` of Prometheus misses a new one's first step."""
+        """Start known series at zero: Prometheus's `increase` ignores a series' first value."""
         for code in CATALOGUE:
             self._problems.labels(code)
         for kind in EVENTS.values():

@@ -12,9 +12,8 @@ import bcrypt
 
 from falcon_auth.passwords.hasher import StoredHash
 
-HashPw = Callable[
-    [bytes, bytes], bytes
-]  # The library's positions: key, version with cost and salt.
+# The library's positional arguments: the key, then version, cost and salt.
+HashPw = Callable[[bytes, bytes], bytes]
 
 MAX_BCRYPT_BYTES = 72  # bcrypt reads no further, and the library refuses more.
 MIN_PRODUCTION_ROUNDS = 12  # The least that production may be configured with.

@@ -1,4 +1,4 @@
-"""The service: the one place that builds its collaborators and puts them together."""
+"""The composition root: the one place that builds the service's collaborators and wires them."""
 
 from falcon_auth.service.application import FalconAuth, create_app
 from falcon_auth.service.service import Service

@@ -1,4 +1,4 @@
-"""The WSGI application: middleware, routes, and the service behind them."""
+"""Builds the WSGI application: middleware, routes and the service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = structlog.get_logger("falcon_auth.start")
 
 
 class FalconAuth(AuthApp):
-    """The WSGI application; `service` holds its use cases and resources to close."""
+    """The WSGI application; `service` has its use cases, and the resources to close."""
 
     service: Service
 
@@ -42,8 +42,8 @@ def create_app(
 ) -> FalconAuth:
     """Build the application.
 
-    Without a database, users live in the process-wide memory store unless *store* is given.
-    Raises `ConfigurationError` where the settings make no service.
+    Without a database, users are kept in the process-wide memory store, or in *store*. Raises
+    `ConfigurationError` if the settings cannot be used.
     """
     settings = settings or Settings()
     service = build_service(settings, clock, process_store if store is None else store)
@@ -117,7 +117,7 @@ def _routes(service: Service, clock: Clock) -> routes.Routes:
         ),
         **routes.proxy_routes(),
         **routes.operation_routes(clock, service.checks(clock)),
-        # In production without a token the path is unknown: metrics are not for everyone.
+        # In production, metrics are not public: without METRICS_TOKEN the path does not exist.
         **(
             routes.metrics_routes(service.metrics, settings.metrics_token)
             if settings.metrics_token or settings.environment != "production"

@@ -1,4 +1,4 @@
-"""Builds the collaborators of the service, in the only place that does."""
+"""Builds the collaborators of the service; nothing else does."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> Service:
     """Build the configured service; *in_memory* is the store if no database is configured.
 
-    Raises `ConfigurationError` where the settings make no service.
+    Raises `ConfigurationError` if the settings cannot be used.
     """
     base = _lay_groundwork(settings, clock, in_memory)
     parts, foundations = _account_parts(base), _factor_foundations(base)
@@ -106,7 +106,7 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
 
 @dataclass(frozen=True, kw_only=True)
 class _Groundwork:
-    """What every capability stands on."""
+    """The collaborators that the capabilities share."""
 
     settings: Settings
     clock: Clock
@@ -130,7 +130,7 @@ class _Groundwork:
 
     @property
     def only_verified(self) -> bool:
-        """Whether nobody logs in before the address is verified."""
+        """Whether users can log in only once their address is verified."""
         return self.settings.email_verification == "required"
 
 
@@ -234,7 +234,7 @@ def _registration(base: _Groundwork, parts: Parts) -> Registration:
 
 
 def _chores(base: _Groundwork, upkeep: FactorUpkeep) -> list[Chore]:
-    """Return the work of housekeeping; a capability that is off has none."""
+    """Return the chores of housekeeping; capabilities that are off have none."""
     chores: list[Chore] = [base.sessions.sweep, *base.backend.chores, base.metrics.sample]
     if base.settings.has_factors:
         chores.append(upkeep.sweep)

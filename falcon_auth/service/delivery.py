@@ -1,4 +1,4 @@
-"""Delivery as the settings ask for it."""
+"""Builds delivery as configured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from falcon_auth.delivery.dispatcher import DELIVERY_SECONDS, Dispatcher
-from falcon_auth.delivery.mail_channel import Letters, MailChannel
+from falcon_auth.delivery.mail_channel import MailChannel, MailComposer
 from falcon_auth.delivery.mail_url import MailServer, parse_mail_url, parse_sender
 from falcon_auth.delivery.mails import LinkTokens, Mails, QueuedMails
 from falcon_auth.delivery.smtp import SmtpTransport
@@ -27,10 +27,10 @@ CONSOLE_SENDER = Address("Falcon Auth", "falcon-auth", "localhost")
 
 @dataclass(frozen=True)
 class Delivery:
-    """What use cases ask for mails, and what delivers them."""
+    """The parts of delivery: what builds messages and mails, and what delivers them."""
 
     mails: Mails
-    letters: Letters
+    composer: MailComposer
     transport: Transport
     dispatcher: Dispatcher
 
@@ -43,11 +43,11 @@ def make_delivery(
     *,
     clock: Callable[[], float],
 ) -> Delivery:
-    """Build it, for settings that send mail.
+    """Build delivery; the settings must enable mail.
 
-    Raises `ConfigurationError` where templates, folder or CA file cannot be used.
+    Raises `ConfigurationError` if the templates, the folder or the CA file cannot be used.
     """
-    letters = Letters(
+    composer = MailComposer(
         make_templates(settings),
         tokens,
         public_url=settings.public_base,
@@ -57,7 +57,7 @@ def make_delivery(
     transport = make_transport(settings)
     dispatcher = Dispatcher(
         outbox,
-        {"mail": MailChannel(letters, transport)},
+        {"mail": MailChannel(composer, transport)},
         clock=clock,
         count=metrics.delivery,
         threshold=settings.circuit_breaker_threshold,
@@ -65,16 +65,16 @@ def make_delivery(
     )
     _show(metrics, dispatcher, "mail", clock)
     mails = QueuedMails(clock=clock, expect=dispatcher.expect)
-    return Delivery(mails, letters, transport, dispatcher)
+    return Delivery(mails, composer, transport, dispatcher)
 
 
 def sender_of(settings: Settings) -> Address:
-    """Return MAIL_FROM; what is printed only needs none."""
+    """Return MAIL_FROM, or a placeholder for mails that are only printed."""
     return parse_sender(settings.mail_from) if settings.mail_from else CONSOLE_SENDER
 
 
 def make_templates(settings: Settings) -> Templates:
-    """Return the templates, each of which has been rendered once. Raises `ConfigurationError`."""
+    """Return the templates after rendering each of them once. Raises `ConfigurationError`."""
     templates = Templates(settings.mail_templates)
     host = urlsplit(settings.public_base).hostname or ""
     try:
@@ -85,7 +85,7 @@ def make_templates(settings: Settings) -> Templates:
 
 
 def make_transport(settings: Settings) -> Transport:
-    """Return what MAIL_URL names. No server is connected yet. Raises `ConfigurationError`."""
+    """Return the transport of MAIL_URL without connecting. Raises `ConfigurationError`."""
     if settings.mail_url is None:
         return ConsoleTransport()
     target = parse_mail_url(settings.mail_url.get_secret_value())
@@ -97,7 +97,7 @@ def make_transport(settings: Settings) -> Transport:
             deadline_seconds=DELIVERY_SECONDS,
         )
     if not (target.is_dir() and os.access(target, os.W_OK | os.X_OK)):
-        raise ConfigurationError("MAIL_URL: names no folder that can be written to")
+        raise ConfigurationError("MAIL_URL: does not name a writable folder")
     return FolderTransport(target)
 
 
@@ -105,7 +105,7 @@ def _tls(settings: Settings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.mail_ca_file)
     except OSError:
-        raise ConfigurationError("MAIL_CA_FILE: cannot be read as certificates in PEM") from None
+        raise ConfigurationError("MAIL_CA_FILE: cannot be read as PEM certificates") from None
 
 
 def _show(

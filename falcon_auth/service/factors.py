@@ -1,4 +1,4 @@
-"""Second factors as the settings ask for them."""
+"""Builds second factors as configured."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = structlog.get_logger("falcon_auth.factors")
 
 
 def make_factors(settings: Settings, foundations: Foundations) -> Factors | None:
-    """Build the use cases; None where the settings turn them off."""
+    """Build the use cases; None if second factors are off."""
     if not settings.has_factors:
         return None
     return assemble(foundations, make_box(settings), relying_party(settings))
 
 
 def factor_sections(factors: Factors | None, store: FactorStore) -> Mapping[str, Section]:
-    """Return what `GET account` shows of a user's factors; nothing where factors are off."""
+    """Return the section of `GET account` about a user's factors; empty if factors are off."""
 
     def show(user: User) -> list[object]:
         holder = store.find_holder(user.id)
@@ -37,7 +37,7 @@ def factor_sections(factors: Factors | None, store: FactorStore) -> Mapping[str,
 
 
 def make_box(settings: Settings) -> SecretBox:
-    """Return what encrypts secrets; without ENCRYPTION_KEYS it lasts as long as this process."""
+    """Return the encryption of secrets; without ENCRYPTION_KEYS, its key ends with this process."""
     keys = [key.get_secret_value() for key in settings.encryption_keys]
     if not keys:
         log.warning(

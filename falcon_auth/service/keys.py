@@ -20,17 +20,17 @@ from falcon_auth.observability.metrics import Metrics
 from falcon_auth.settings import Settings
 
 SHOWN_STATES = ("next", "active", "retiring", "published", "verifies")
-AGE_TEXT = "For how long the oldest key of a state has been in it; 0 where that is not known"
+AGE_TEXT = "How long the oldest key of a state has been in it; 0 if that is not known"
 
 log = structlog.get_logger("falcon_auth.start")
 
 
 def make_keys(settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> KeySource:
-    """Return the keys: those of JWT_ALGORITHM's kind sign, all others verify.
+    """Return the keys: those of JWT_ALGORITHM's kind sign, and all others verify.
 
-    So tokens that live through a change from HS256 to ES256, or back, stay valid for as long as
-    the old keys stay in the settings. Logs a warning for a previous key without its private
-    half, which verifies access tokens only. Raises `ConfigurationError`.
+    So tokens stay valid when the algorithm changes from HS256 to ES256, or back, for as long as the
+    old keys stay configured. Logs a warning for a previous key without its private half, which
+    verifies access tokens only. Raises `ConfigurationError`.
     """
     asymmetric = settings.jwt_algorithm in ASYMMETRIC
     from_files, faults = read_key_files(
@@ -60,7 +60,7 @@ def make_keys(settings: Settings, monotonic: Callable[[], float] = time.monotoni
 
 
 def describe_keys(keys: KeySource, now: float) -> dict[str, Any]:
-    """Return each key's state, and its age if known; for readiness and metrics."""
+    """Return each key's state, and its age if that is known, for readiness and metrics."""
     return keys.describe(now) if isinstance(keys, LiveKeys) else describe_ring(keys.current())
 
 
@@ -98,7 +98,7 @@ class _AgesOf:
 
 
 def _secret_keys(settings: Settings, *, needed: bool) -> tuple[list[Key], list[str]]:
-    """Return the HMAC keys, and what is wrong with them."""
+    """Return the HMAC keys and any faults."""
     named = [("JWT_SECRET_KEY", settings.jwt_secret_key)] if settings.jwt_secret_key else []
     if needed and settings.jwt_secret_key is None:
         log.warning(
@@ -108,7 +108,7 @@ def _secret_keys(settings: Settings, *, needed: bool) -> tuple[list[Key], list[s
         )
         named = [("JWT_SECRET_KEY", SecretStr(secrets.token_urlsafe(48)))]
     named += [("JWT_PREVIOUS_SECRET_KEYS", key) for key in settings.jwt_previous_secret_keys]
-    # Beside asymmetric keys, the secrets are those of HS256's time.
+    # Beside asymmetric keys, the secrets verify tokens from the time of HS256.
     algorithm = settings.jwt_algorithm if needed else "HS256"
     keys, faults = [], []
     for name, secret in named:

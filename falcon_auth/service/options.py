@@ -68,7 +68,7 @@ def session_lifetimes(settings: Settings) -> Lifetimes:
 
 
 def registration_policy(settings: Settings, mails: Mails, limits: MailLimits) -> RegistrationPolicy:
-    """Return who may register, and how the address is confirmed."""
+    """Return whether registration is open, and how addresses are confirmed."""
     confirmation = None
     if settings.email_verification != "off":
         required = settings.email_verification == "required"
@@ -79,7 +79,7 @@ def registration_policy(settings: Settings, mails: Mails, limits: MailLimits) ->
 def make_throttle(
     settings: Settings, counters: Counters, limiter: Limiter, clock: Clock
 ) -> Throttle:
-    """Return what counts attempts; without limits where they are switched off."""
+    """Return the throttle; one without limits if they are switched off."""
     if not settings.rate_limit_enabled:
         return NoThrottle()
     return CountingThrottle(

@@ -31,7 +31,7 @@ from falcon_auth.stores.backends import Backend, Check
 if TYPE_CHECKING:
     from falcon_auth.service.delivery import Delivery
 
-DRAIN_SECONDS = 30.0  # For hashes that run when the service closes.
+DRAIN_SECONDS = 30.0  # For hashes that are running when the service closes.
 
 Clock = Callable[[], float]
 
@@ -68,7 +68,7 @@ class Service:
 
     @property
     def mails(self) -> Mails:
-        """What makes mails; none where there are none."""
+        """The builder of mails; it builds none if mail is off."""
         return NO_MAILS if self.delivery is None else self.delivery.mails
 
     def describe_store(self) -> dict[str, Any]:

@@ -26,12 +26,12 @@ SNAPSHOT_LIMITS = "snapshot file, one process; a crash loses the last seconds"
 log = structlog.get_logger("falcon_auth.start")
 
 Clock = Callable[[], float]
-Check = Callable[[], dict[str, Any]]  # Returns a mapping with `status`, and what else is to say.
+Check = Callable[[], dict[str, Any]]  # Returns a mapping with `status` and further details.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendOptions:
-    """Where users and counters are to be kept. Its repr shows no URL: one may hold a password."""
+    """Where to keep users and counters. Its repr shows no URL, which may contain a password."""
 
     database_url: str | None = field(default=None, repr=False)  # None: in memory.
     database_pool_size: int = 20
@@ -43,7 +43,7 @@ class BackendOptions:
 
 @dataclass
 class Backend:
-    """The store, the counters, their breakers, and the chores and closers they need."""
+    """The store and the counters, with their breakers, chores and functions to close them."""
 
     store: Store
     counters: Counters
@@ -82,7 +82,7 @@ def _memory_backend(options: BackendOptions, clock: Clock, store: MemoryStore) -
 
 
 def _sql_backend(options: BackendOptions, url: str, clock: Clock) -> Backend:
-    # Imported here: loading SQLAlchemy would double the time that a start in memory takes.
+    # Imported here: loading SQLAlchemy would double the start-up time of a service in memory.
     from falcon_auth.stores.sql.counters import SqlCounters  # noqa: PLC0415
     from falcon_auth.stores.sql.database import DatabaseUrlError  # noqa: PLC0415
     from falcon_auth.stores.sql.opening import (  # noqa: PLC0415

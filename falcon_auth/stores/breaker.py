@@ -1,4 +1,4 @@
-"""The circuit breaker, which stops calling a backend that is away."""
+"""The circuit breaker, which stops calls to a backend that is unavailable."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ log = structlog.get_logger("falcon_auth.breaker")
 
 
 class UnavailableError(Exception):
-    """The protected backend cannot be used now; `retry_after` is in whole seconds."""
+    """The protected backend is unavailable; `retry_after` is in whole seconds."""
 
     retry_after = 1
 
 
 class OutageError(UnavailableError):
-    """The call failed because what it called is away.
+    """The call failed because the backend is unavailable.
 
-    The message goes into the log: it holds no value of a query.
+    The message is logged, so it must not contain values of a query.
     """
 
 
@@ -44,7 +44,7 @@ class CircuitOpenError(UnavailableError):
 
 @dataclass(slots=True, eq=False)
 class _Period:
-    """The time between two changes of state. Calls remember the one in which they began."""
+    """The time between two changes of state. Each call belongs to the period in which it began."""
 
     state: State
     failures: int = 0  # In a row.
@@ -54,9 +54,9 @@ class _Period:
 class Breaker:
     """Opens after *threshold* outages in a row; after *timeout* seconds one call tries again.
 
-    An outcome counts only in the period in which its call began. So the calls that were under
-    way when the circuit opened change nothing when they end, and only the trial call closes it.
-    Safe to call from any thread; calls run side by side. *clock* returns seconds.
+    An outcome counts only in the period in which its call began. So calls that were in progress
+    when the circuit opened have no effect when they end, and only the trial call can close it. Safe
+    to call from any thread; calls run side by side. *clock* returns seconds.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class Breaker:
     def attempt(self) -> Iterator[None]:
         """Count the outcome of the call in the block; every exception propagates.
 
-        `OutageError` is a failure, `NotReachedError` is neither failure nor success, and the end
-        of the block or any other exception is a success: there was an answer. Raises
-        `CircuitOpenError`, without entering the block, while the circuit is open.
+        `OutageError` is a failure, and `NotReachedError` is neither a failure nor a success. The
+        end of the block and any other exception are successes, because the backend has answered.
+        While the circuit is open, raises `CircuitOpenError` without entering the block.
         """
         began = self._admit()
         try:
@@ -127,7 +127,7 @@ class Breaker:
 
     def _count_success(self, began: _Period) -> None:
         if began.state == "closed" and not began.failures:
-            return  # The usual path takes no lock.
+            return  # The common case needs no lock.
         with self._changing:
             began.failures = 0
             closes = self._period is began and began.state == "half_open"

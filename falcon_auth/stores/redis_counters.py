@@ -1,4 +1,4 @@
-"""Counters in Redis, with a fallback to this process's memory while Redis is away."""
+"""Counters in Redis, with a fallback to this process's memory while Redis is unavailable."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from falcon_auth.stores.breaker import Breaker, OutageError, UnavailableError
 from falcon_auth.stores.memory.counters import MemoryCounters
 from falcon_auth.throttle.counters import Window
 
-REDIS_SECONDS = 0.25  # For connecting, and for an answer.
-# A thread that waited in vain does not ask again for so long: a request, which counts before
-# and after its hash, waits once.
+REDIS_SECONDS = 0.25  # For connecting, and for a response.
+# After a time-out, the thread does not ask again for this long, so that a request, which counts
+# before and after its hash, waits only once.
 PAUSE_SECONDS = 10.0
 PREFIX = "falcon-auth"
 MS = 1000.0
@@ -26,8 +26,8 @@ MS = 1000.0
 Answer = TypeVar("Answer")
 
 
-# Looks at the counters KEYS, and forgets the one that ARGV names last unless one has reached the
-# amount that ARGV has in its place. Redis runs nothing else meanwhile.
+# Reads the counters KEYS, and deletes the one whose index is the last of ARGV unless a counter has
+# reached its amount, which ARGV has at the same index. Redis runs scripts atomically.
 CLEAR_UNLESS_REACHED = """
 local standing, reached = {}, false
 for place, key in ipairs(KEYS) do
@@ -41,9 +41,9 @@ return standing
 
 
 class RedisCounters:
-    """Implements `Counters` in Redis, by the clock of Redis; every method is one round trip.
+    """Implements `Counters` in Redis, using the clock of Redis; every method is one round trip.
 
-    Raises `OutageError` where Redis does not answer, after 0.25 s at most.
+    Raises `OutageError`, after at most 0.25 s, if Redis does not answer.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float], prefix: str = PREFIX) -> None:
@@ -96,7 +96,7 @@ class RedisCounters:
         return f"{self._prefix}:{key}"
 
     def _execute(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Run commands, whose second part is a key, as one transaction."""
+        """Run commands, whose second element is a key, as one transaction."""
         with _outages(), self._client.pipeline(transaction=True) as pipeline:
             for name, key, *more in commands:
                 pipeline.execute_command(name, self._name(key), *more)  # type: ignore[no-untyped-call] # redis-py's gap
@@ -111,10 +111,10 @@ class RedisCounters:
 
 
 class FallbackCounters:
-    """Implements `Counters` in Redis, and in this process while Redis is away.
+    """Implements `Counters` in Redis, and in this process while Redis is unavailable.
 
-    What is counted in Redis is counted here too, so that an outage starts from what this
-    process has seen, not from nothing.
+    Hits counted in Redis are counted here as well, so that in an outage this process continues from
+    the hits that it has seen.
     """
 
     def __init__(self, shared: RedisCounters, breaker: Breaker, own: MemoryCounters) -> None:
@@ -145,7 +145,7 @@ class FallbackCounters:
         self._ask_redis(lambda: self._shared.restart(key, seconds), lambda: None)
 
     def are_shared(self) -> bool:
-        """Return whether Redis answers, so that the counters are those of every process."""
+        """Return whether Redis answers, so that all processes share the counters."""
         try:
             with self._breaker.attempt():
                 self._shared.ping()
@@ -154,7 +154,7 @@ class FallbackCounters:
         return True
 
     def describe(self) -> dict[str, Any]:
-        """Say, for readiness, where attempts are counted; `ok` also without Redis."""
+        """Return, for readiness, where attempts are counted; `ok` even without Redis."""
         shared = self.are_shared()
         return {
             "status": "ok",

@@ -15,7 +15,7 @@ def test_a_user_registers_confirms_and_recovers_by_mail(make_client, smtp):
     )
 
     def token_of_mail(number):
-        assert eventually(lambda: len(smtp.inbox.letters) >= number)
+        assert eventually(lambda: len(smtp.inbox.mails) >= number)
         mail = smtp.inbox.mails[number - 1]
         assert mail["To"] == EMAIL
         text = mail.get_body(["plain"]).get_content()

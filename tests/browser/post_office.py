@@ -39,10 +39,10 @@ class PostOffice:
         """The mails with a link, in order, once everything that was asked for has arrived."""
         outbox = self.client.app.service.store.outbox
         assert eventually(lambda: not outbox.list_waiting(limit=1))
-        letters = [(mail, mail.get_body(["plain"]).get_content()) for mail in self.inbox.mails]
+        texts = [(mail, mail.get_body(["plain"]).get_content()) for mail in self.inbox.mails]
         return [
             Mail(*link.groups(), to=mail["To"].addresses[0].addr_spec)
-            for mail, text in letters
+            for mail, text in texts
             if (link := _LINK.search(text))
         ]
 

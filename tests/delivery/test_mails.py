@@ -11,7 +11,7 @@ from delivery_words import new_message
 from store_records import NOW, new_user
 
 from falcon_auth.delivery.channel import PermanentDeliveryError, TemporaryDeliveryError
-from falcon_auth.delivery.mail_channel import Letters
+from falcon_auth.delivery.mail_channel import MailComposer
 from falcon_auth.delivery.mails import MAX_FACT_LENGTH, NoMails, QueuedMails
 from falcon_auth.delivery.templates import BUILT_IN, TemplateFaultError, Templates
 from falcon_auth.delivery.topics import TOPIC_NAMES, TOPICS
@@ -39,8 +39,8 @@ def queued(topic, expect=lambda: None, **more):
     return message
 
 
-def letters_with(folder=None, now=NOW, tokens=None):
-    return Letters(
+def composer_with(folder=None, now=NOW, tokens=None):
+    return MailComposer(
         Templates(folder),
         tokens or Tokens(),
         public_url=URL,
@@ -49,8 +49,8 @@ def letters_with(folder=None, now=NOW, tokens=None):
     )
 
 
-def parts_of(letter):
-    mail = email.message_from_bytes(letter.content, policy=email.policy.default)
+def parts_of(composed):
+    mail = email.message_from_bytes(composed.content, policy=email.policy.default)
     html = mail.get_body(["html"])
     text = mail.get_body(["plain"]).get_content().replace("\r\n", "\n")
     return mail, text, html and html.get_content()
@@ -77,9 +77,9 @@ def test_a_message_names_its_facts_and_holds_no_token(topic):
 
 
 def test_an_address_that_is_not_known_is_left_out_of_the_text():
-    letter = letters_with().make(queued("password_changed", ip=None))
+    composed = composer_with().compose(queued("password_changed", ip=None))
 
-    assert "from the IP address" not in parts_of(letter)[1]
+    assert "from the IP address" not in parts_of(composed)[1]
 
 
 def test_whoever_asks_for_a_message_has_it_expected():
@@ -131,17 +131,17 @@ def test_ids_sort_by_time_and_are_version_7():
     assert time_ordered_id(NOW) != time_ordered_id(NOW)
 
 
-# --- As letters
+# --- As mails
 
 
 @pytest.mark.parametrize("topic", TOPIC_NAMES)
 def test_every_mail_says_what_its_message_tells_in_both_parts(topic):
     message = queued(topic, ip="192.0.2.7")
 
-    letter = letters_with().make(message)
+    composed = composer_with().compose(message)
 
-    mail, text, html = parts_of(letter)
-    assert mail["To"] == message.payload["to"] == letter.recipient
+    mail, text, html = parts_of(composed)
+    assert mail["To"] == message.payload["to"] == composed.recipient
     assert mail["Subject"]
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Message-ID"] == f"<{message.id}@auth.example.org>"
@@ -161,7 +161,7 @@ def test_every_mail_says_what_its_message_tells_in_both_parts(topic):
 
 @pytest.mark.parametrize("topic", TOPIC_NAMES)
 def test_no_mail_loads_anything_and_each_suits_the_dark(topic):
-    _, _, html = parts_of(letters_with().make(queued(topic)))
+    _, _, html = parts_of(composer_with().compose(queued(topic)))
 
     assert '<meta name="color-scheme" content="light dark">' in html
     assert "prefers-color-scheme: dark" in html
@@ -169,10 +169,10 @@ def test_no_mail_loads_anything_and_each_suits_the_dark(topic):
     assert not re.findall(rf'href="(?!{URL}/account/)', html)
 
 
-def test_a_second_try_is_the_same_letter_byte_for_byte():
+def test_a_second_try_is_the_same_mail_byte_for_byte():
     message = queued("reset")
 
-    assert letters_with(now=NOW + 9).make(message) == letters_with().make(message)
+    assert composer_with(now=NOW + 9).make(message) == composer_with().compose(message)
 
 
 def test_what_a_user_wrote_is_no_markup_and_no_second_line():
@@ -182,7 +182,7 @@ def test_what_a_user_wrote_is_no_markup_and_no_second_line():
         payload={"to": ADA.email, "factor": "<b>key</b>\r\nBcc: evil@example.net"},
     )
 
-    mail, text, html = parts_of(letters_with().make(message))
+    mail, text, html = parts_of(composer_with().compose(message))
 
     assert mail["Bcc"] is None
     assert "<b>key</b>" in text
@@ -195,14 +195,14 @@ def test_a_mail_whose_link_has_expired_is_given_up(topic):
     message = queued(topic)
     end = NOW + TOPICS[topic].link.lifetime_seconds
 
-    letters_with(now=end - 1).make(message)
+    composer_with(now=end - 1).compose(message)
     with pytest.raises(PermanentDeliveryError, match="expired"):
-        letters_with(now=end).make(message)
+        composer_with(now=end).compose(message)
 
 
 def test_a_topic_of_another_version_is_given_up():
     with pytest.raises(PermanentDeliveryError, match="topic is unknown"):
-        letters_with().make(new_message(ADA, topic="of_tomorrow"))
+        composer_with().compose(new_message(ADA, topic="of_tomorrow"))
 
 
 @pytest.mark.parametrize(
@@ -220,19 +220,19 @@ def test_a_recipient_that_is_not_one_address_is_given_up(address):
     message = new_message(ADA, payload={"to": address})
 
     with pytest.raises(PermanentDeliveryError, match="recipient"):
-        letters_with().make(message)
+        composer_with().compose(message)
 
 
 def test_a_domain_beyond_ascii_is_sent_as_a_labels():
-    letter = letters_with().make(new_message(ADA, payload={"to": "ada@bücher.example"}))
+    composed = composer_with().compose(new_message(ADA, payload={"to": "ada@bücher.example"}))
 
-    assert (letter.recipient, letter.needs_utf8) == ("ada@xn--bcher-kva.example", False)
-    assert letter.content.isascii()
+    assert (composed.recipient, composed.needs_utf8) == ("ada@xn--bcher-kva.example", False)
+    assert composed.content.isascii()
 
 
-def test_no_line_of_a_letter_is_longer_than_smtp_allows():
+def test_no_line_of_a_mail_is_longer_than_smtp_allows():
     url = f"https://{'a' * 60}.example.org"
-    letters = Letters(
+    composer = MailComposer(
         Templates(),
         Tokens(),
         public_url=url,
@@ -240,11 +240,11 @@ def test_no_line_of_a_letter_is_longer_than_smtp_allows():
         clock=lambda: NOW,
     )
 
-    letter = letters.make(queued("reset"))
+    composed = composer.compose(queued("reset"))
 
-    assert max(len(line) for line in letter.content.split(b"\r\n")) <= 998
-    assert b"\n" not in letter.content.replace(b"\r\n", b"")
-    assert f"{url}/account/reset#token=" in parts_of(letter)[1]
+    assert max(len(line) for line in composed.content.split(b"\r\n")) <= 998
+    assert b"\n" not in composed.content.replace(b"\r\n", b"")
+    assert f"{url}/account/reset#token=" in parts_of(composed)[1]
 
 
 # --- The tokens of links
@@ -293,12 +293,12 @@ GERMAN = "Neues Passwort für {{ service }}\n\nHier: {{ link }}\n"
 def test_an_own_template_comes_before_the_built_in_one_and_is_text_only_without_html(own):
     folder = own(reset__txt="Mine, for {{ to }}\n\n{{ link }}\n")
 
-    mail, text, html = parts_of(letters_with(folder).make(queued("reset")))
+    mail, text, html = parts_of(composer_with(folder).compose(queued("reset")))
 
     assert mail["Subject"] == f"Mine, for {ADA.email}"
     assert text.startswith(URL)
     assert html is None
-    assert parts_of(letters_with(folder).make(queued("password_changed")))[2] is not None
+    assert parts_of(composer_with(folder).compose(queued("password_changed")))[2] is not None
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_an_own_template_comes_before_the_built_in_one_and_is_text_only_without_
 def test_a_mail_is_in_the_closest_language_there_is(own, language, german):
     folder = own(reset__de__txt=GERMAN, reset__de__html="<p>{{ link }} für dich</p>")
 
-    mail, text, html = parts_of(letters_with(folder).make(queued("reset", language=language)))
+    mail, text, html = parts_of(composer_with(folder).compose(queued("reset", language=language)))
 
     assert mail["Subject"].startswith("Neues Passwort für") == german
     assert text.startswith("Hier: ") == german
@@ -317,7 +317,7 @@ def test_a_mail_is_in_the_closest_language_there_is(own, language, german):
 def test_an_own_layout_is_around_the_built_in_texts(own):
     folder = own(layout__html="<i>Ours</i>{% block content %}{% endblock %}")
 
-    html = parts_of(letters_with(folder).make(queued("reset")))[2]
+    html = parts_of(composer_with(folder).compose(queued("reset")))[2]
 
     assert html.startswith("<i>Ours</i>")
 
@@ -341,7 +341,7 @@ def test_a_subject_is_one_line_of_bounded_length(own):
         ({"reset__txt": "S\n\n{{ to + 1 }}\n"}, "reset.txt: "),
         ({"reset__txt": "Only a subject"}, "reset.txt: a subject, a line break, then the text"),
         ({"reset__txt": ""}, "reset.txt: a subject"),
-        ({"rest__txt": "S\n\ntext\n"}, "rest.txt: there is no such mail"),
+        ({"rest__txt": "S\n\ntext\n"}, "rest.txt: no mail has this name"),
         ({"reset__de__html": "<p></p>"}, "reset.de.html: needs a reset.de.txt beside it"),
         ({"layout__html": "{{ tokn }}"}, "'tokn' is undefined"),
     ],
@@ -367,17 +367,17 @@ def test_other_files_in_the_folder_are_left_alone(own):
 
 def test_a_template_that_breaks_later_has_its_mails_tried_again(own, logged):
     folder = own(reset__txt="S\n\n{{ link }}\n")
-    letters = letters_with(folder)
+    composer = composer_with(folder)
     (folder / "reset.txt").write_text("S\n\n{{ tokn }}\n")
 
     with pytest.raises(TemporaryDeliveryError, match="template"):
-        letters.make(queued("reset"))
+        composer.compose(queued("reset"))
 
     assert logged.events("template_broken")
 
 
 def test_a_mail_that_there_is_not_cannot_be_rendered():
-    with pytest.raises(TemplateFaultError, match="no such mail"):
+    with pytest.raises(TemplateFaultError, match="no mail has this name"):
         Templates().render("nothing", {})
 
 

@@ -51,7 +51,7 @@ def ask_for(service, topic="reset"):
 def test_a_mail_that_is_asked_for_arrives_with_a_link_to_the_service(mail_client, smtp):
     (message,) = ask_for(mail_client.app.service)
 
-    assert eventually(lambda: smtp.inbox.letters)
+    assert eventually(lambda: smtp.inbox.mails)
     (mail,) = smtp.inbox.mails
     assert mail["From"] == SENDER
     assert mail["Message-ID"] == f"<{message.id}@localhost>"
@@ -131,7 +131,7 @@ def test_a_mail_server_that_takes_the_password_over_tls_is_trusted_by_a_ca_file(
 
     ask_for(client.app.service)
 
-    assert eventually(lambda: server.inbox.letters)
+    assert eventually(lambda: server.inbox.mails)
 
 
 # --- What is refused at the start
@@ -150,10 +150,13 @@ def refusal_of(**values):
         ({"email_verification": "optional"}, "EMAIL_VERIFICATION: asks for mails; set MAIL_URL"),
         ({"mail_from": SENDER}, "MAIL_FROM: has no use without MAIL_URL"),
         ({"mail_ca_file": "/etc/hosts"}, "MAIL_CA_FILE: has no use without MAIL_URL"),
-        ({"mail_url": "imap://x", "mail_from": SENDER}, "begins with smtp://"),
-        ({"mail_url": "smtp://x", "mail_from": "nobody"}, "is an address in ASCII"),
-        ({"public_url": "ftp://x"}, "begins with https://"),
-        ({"mail_url": "file:///nowhere", "mail_from": SENDER}, "MAIL_URL: names no folder"),
+        ({"mail_url": "imap://x", "mail_from": SENDER}, "must begin with smtp://"),
+        ({"mail_url": "smtp://x", "mail_from": "nobody"}, "must be an ASCII address"),
+        ({"public_url": "ftp://x"}, "must begin with https://"),
+        (
+            {"mail_url": "file:///nowhere", "mail_from": SENDER},
+            "MAIL_URL: does not name a writable folder",
+        ),
         (
             {"mail_url": "smtps://x", "mail_from": SENDER, "mail_ca_file": "/nowhere"},
             "MAIL_CA_FILE: cannot be read",
@@ -203,7 +206,7 @@ def test_a_service_sends_what_waits_when_it_starts_and_ends_with_its_signal(
         PUBLIC_URL="http://auth.example.org",
     )
 
-    assert eventually(lambda: smtp.inbox.letters)
+    assert eventually(lambda: smtp.inbox.mails)
     assert eventually(lambda: SqlStore(database).outbox.counts() == [])
     assert service.stop() == 0
     database.close()
@@ -213,7 +216,7 @@ DELIVER_AND_DIE = """
 import sys, time
 from email.headerregistry import Address
 from falcon_auth.delivery.dispatcher import LEASE_SECONDS, Dispatcher
-from falcon_auth.delivery.mail_channel import Letters, MailChannel
+from falcon_auth.delivery.mail_channel import MailComposer, MailChannel
 from falcon_auth.delivery.mail_url import parse_mail_url
 from falcon_auth.delivery.smtp import SmtpTransport
 from falcon_auth.delivery.templates import Templates
@@ -225,9 +228,9 @@ database = Database(open_engine(sys.argv[1], pool_size=2), Breaker("x", threshol
 server = parse_mail_url(sys.argv[2])
 transport = SmtpTransport(server, hello="localhost", tls=None, deadline_seconds=20)
 clock = lambda: time.time() - LEASE_SECONDS  # Its lease is over as soon as it is dead.
-letters = Letters(Templates(), None, public_url="http://localhost",
+composer = MailComposer(Templates(), None, public_url="http://localhost",
                   sender=Address("", "auth", "example.org"), clock=clock)
-Dispatcher(SqlStore(database).outbox, {"mail": MailChannel(letters, transport)},
+Dispatcher(SqlStore(database).outbox, {"mail": MailChannel(composer, transport)},
            clock=clock).deliver_due()
 """
 
@@ -250,16 +253,16 @@ def test_a_mail_outlives_kill_9_between_lease_and_delivery(
     assert leased.attempts == 1
 
     client = make_client(database_url=database_url, mail_url=mail_url, mail_from=SENDER)
-    assert not smtp.inbox.letters
+    assert not smtp.inbox.mails
     client.app.service.housekeeper.round()  # Starts the thread, as the first request does.
 
-    assert eventually(lambda: smtp.inbox.letters)
+    assert eventually(lambda: smtp.inbox.mails)
     assert eventually(lambda: SqlStore(database).outbox.counts() == [])
-    assert len(smtp.inbox.letters) == 1
+    assert len(smtp.inbox.mails) == 1
     database.close()
 
 
-def test_a_letter_that_is_refused_for_now_stays_in_the_outbox(mail_client, smtp, clock):
+def test_a_mail_that_is_refused_for_now_stays_in_the_outbox(mail_client, smtp, clock):
     smtp.inbox.answers = {ADA.email: ["451 4.7.1 greylisted"]}
     outbox = mail_client.app.service.store.outbox
     (message,) = ask_for(mail_client.app.service)
@@ -269,5 +272,5 @@ def test_a_letter_that_is_refused_for_now_stays_in_the_outbox(mail_client, smtp,
     clock.advance(minutes=1)
     mail_client.app.service.delivery.dispatcher.expect()
 
-    assert eventually(lambda: smtp.inbox.letters)
+    assert eventually(lambda: smtp.inbox.mails)
     assert smtp.inbox.mails[0]["Message-ID"] == f"<{message.id}@localhost>"

@@ -1,4 +1,4 @@
-"""Letters over SMTP, to a real server that refuses, hangs up, drips and lies."""
+"""Mails over SMTP, to a real server that refuses, hangs up, drips and lies."""
 
 import select
 import ssl
@@ -25,7 +25,7 @@ TEXT = Rendered("A subject", "Some text.\n", "<p>Some text.</p>")
 DEADLINE = 0.5  # Seconds; what never ends is cut then.
 
 
-def letter_to(name="ada", rendered=TEXT, **user):
+def mail_for(name="ada", rendered=TEXT, **user):
     message = new_message(new_user(name, **user))
     return compose(
         message, rendered, sender=Address("Auth", "auth", "example.org"), host="auth.example.org"
@@ -53,27 +53,27 @@ def trusting(certificate):
     return ssl.create_default_context(cafile=certificate[0])
 
 
-def test_a_letter_arrives_as_it_was_made(smtp, transport_to):
-    letter = letter_to()
+def test_a_mail_arrives_as_it_was_made(smtp, transport_to):
+    composed = mail_for()
 
-    transport_to(smtp.port).send(letter)
+    transport_to(smtp.port).send(composed)
 
     (envelope,), (mail,) = smtp.inbox.envelopes, smtp.inbox.mails
     assert (envelope.mail_from, envelope.rcpt_tos) == ("auth@example.org", ["ada@example.com"])
-    assert smtp.inbox.letters == [letter.content]
+    assert smtp.inbox.contents == [composed.content]
     assert (mail["From"], mail["To"]) == ("Auth <auth@example.org>", "ada@example.com")
-    assert mail["Message-ID"] == f"<{letter.id}@auth.example.org>"
+    assert mail["Message-ID"] == f"<{composed.id}@auth.example.org>"
     assert smtp.inbox.hellos == ["auth.example.org"]
 
 
 def test_a_batch_takes_one_connection(smtp, transport_to):
     transport = transport_to(smtp.port)
     for number in range(5):
-        transport.send(letter_to(f"user{number}"))
+        transport.send(mail_for(f"user{number}"))
     transport.rest()
-    transport.send(letter_to("later"))
+    transport.send(mail_for("later"))
 
-    assert (len(smtp.inbox.letters), smtp.inbox.connections) == (6, 2)
+    assert (len(smtp.inbox.mails), smtp.inbox.connections) == (6, 2)
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_what_is_refused_says_whether_to_try_again(smtp, transport_to, answer, k
     transport = transport_to(smtp.port)
 
     with pytest.raises(TemporaryDeliveryError if kind is ServerAwayError else kind) as raised:
-        transport.send(letter_to())
+        transport.send(mail_for())
 
     assert (type(raised.value), str(raised.value)) == (kind, reason)
-    transport.send(letter_to("eve"))
+    transport.send(mail_for("eve"))
     assert smtp.inbox.recipients() == ["eve@example.com"]
 
 
@@ -116,7 +116,7 @@ def test_a_refused_sender_counts_against_the_server_only_where_it_is_about_us(
     smtp.inbox.answers = {"MAIL": [answer]}
 
     with pytest.raises(kind) as raised:
-        transport_to(smtp.port).send(letter_to())
+        transport_to(smtp.port).send(mail_for())
 
     assert type(raised.value) is kind
 
@@ -124,14 +124,14 @@ def test_a_refused_sender_counts_against_the_server_only_where_it_is_about_us(
 def test_a_refusal_in_the_middle_of_a_batch_leaves_the_connection_in_use(smtp, transport_to):
     smtp.inbox.answers = {"eve@example.com": ["550 no"], "MAIL": []}
     transport = transport_to(smtp.port)
-    transport.send(letter_to("ada"))
+    transport.send(mail_for("ada"))
 
     with pytest.raises(PermanentDeliveryError):
-        transport.send(letter_to("eve"))
+        transport.send(mail_for("eve"))
     smtp.inbox.answers = {"MAIL": ["452 wait"]}
     with pytest.raises(TemporaryDeliveryError):
-        transport.send(letter_to("eve"))
-    transport.send(letter_to("joe"))
+        transport.send(mail_for("eve"))
+    transport.send(mail_for("joe"))
 
     assert smtp.inbox.connections == 1
     assert smtp.inbox.recipients() == ["ada@example.com", "joe@example.com"]
@@ -142,19 +142,19 @@ def test_a_server_that_hangs_up_after_its_refusal_has_refused(smtp, transport_to
     transport = transport_to(smtp.port)
 
     with pytest.raises(PermanentDeliveryError):
-        transport.send(letter_to("eve"))
-    transport.send(letter_to("ada"))
+        transport.send(mail_for("eve"))
+    transport.send(mail_for("ada"))
 
     assert smtp.inbox.recipients() == ["ada@example.com"]
 
 
 def test_a_server_that_closes_a_used_connection_gets_a_new_one(smtp, transport_to):
-    """Some take only so many letters: that is no failure, and no letter is sent twice."""
-    smtp.inbox.letters_per_connection = 2
+    """Some take only so many mails: that is not a failure, and no mail is sent twice."""
+    smtp.inbox.mails_per_connection = 2
     transport = transport_to(smtp.port)
 
     for number in range(5):
-        transport.send(letter_to(f"user{number}"))
+        transport.send(mail_for(f"user{number}"))
 
     assert smtp.inbox.recipients() == [f"user{number}@example.com" for number in range(5)]
     assert smtp.inbox.connections == 3
@@ -162,26 +162,26 @@ def test_a_server_that_closes_a_used_connection_gets_a_new_one(smtp, transport_t
 
 def test_a_server_that_hung_up_meanwhile_gets_a_new_connection(smtp, transport_to):
     transport = transport_to(smtp.port)
-    transport.send(letter_to("ada"))
+    transport.send(mail_for("ada"))
     smtp.inbox.hang_up()
     closed = select.select([transport._connection.sock], [], [], 10)[0]  # noqa: SLF001 - its socket
     assert closed
 
-    transport.send(letter_to("eve"))
+    transport.send(mail_for("eve"))
 
     assert smtp.inbox.recipients() == ["ada@example.com", "eve@example.com"]
 
 
 @pytest.mark.parametrize("answer", ["421 closing", "500 what", "drop"])
-def test_an_odd_answer_to_quit_is_no_failure_of_the_letter(smtp, transport_to, answer):
-    """smtplib's own `with` statement raises here, and a retry would send the letter twice."""
+def test_an_odd_answer_to_quit_is_not_a_failure_of_the_mail(smtp, transport_to, answer):
+    """smtplib's own `with` statement raises here, and a retry would send the mail twice."""
     smtp.inbox.quit_answer = answer
     transport = transport_to(smtp.port)
 
-    transport.send(letter_to())
+    transport.send(mail_for())
     transport.rest()
 
-    assert len(smtp.inbox.letters) == 1
+    assert len(smtp.inbox.mails) == 1
 
 
 # --- Deadlines
@@ -196,7 +196,7 @@ def timed(action):
 
 def test_a_dripping_greeting_is_cut_at_the_deadline(transport_to):
     with dripping_server() as port:
-        reason, seconds = timed(lambda: transport_to(port, deadline=DEADLINE).send(letter_to()))
+        reason, seconds = timed(lambda: transport_to(port, deadline=DEADLINE).send(mail_for()))
 
     assert reason == "server: too slow"
     assert DEADLINE <= seconds < DEADLINE + 2
@@ -205,7 +205,7 @@ def test_a_dripping_greeting_is_cut_at_the_deadline(transport_to):
 def test_a_dripping_tls_handshake_is_cut_at_the_deadline(transport_to, trusting):
     with dripping_server(tls_hello=True) as port:
         transport = transport_to(port, "tls", host=NAME, tls=trusting, deadline=DEADLINE)
-        reason, seconds = timed(lambda: transport.send(letter_to()))
+        reason, seconds = timed(lambda: transport.send(mail_for()))
 
     assert reason == "server: too slow"
     assert DEADLINE <= seconds < DEADLINE + 2
@@ -215,10 +215,10 @@ def test_a_dripping_tls_handshake_is_cut_at_the_deadline(transport_to, trusting)
 def test_a_server_that_hangs_in_a_batch_is_cut_at_the_deadline(smtp, transport_to, step):
     """Also where it hangs at once: no second connection gets more time."""
     transport = transport_to(smtp.port, deadline=DEADLINE)
-    transport.send(letter_to("ada"))
+    transport.send(mail_for("ada"))
     smtp.inbox.answers = {step: ["hang"]}
 
-    reason, seconds = timed(lambda: transport.send(letter_to("eve")))
+    reason, seconds = timed(lambda: transport.send(mail_for("eve")))
 
     assert reason == "server: too slow"
     assert DEADLINE <= seconds < DEADLINE + 2
@@ -227,7 +227,7 @@ def test_a_server_that_hangs_in_a_batch_is_cut_at_the_deadline(smtp, transport_t
 def test_nobody_listening_is_told_at_once(transport_to):
     from processes import free_port
 
-    reason, _ = timed(lambda: transport_to(free_port()).send(letter_to()))
+    reason, _ = timed(lambda: transport_to(free_port()).send(mail_for()))
 
     assert reason == "server: ConnectionRefusedError"
 
@@ -239,8 +239,8 @@ def test_starttls_is_required_where_it_is_asked_for(smtp, transport_to, trusting
     """A server, or somebody in between, that leaves the offer out gets nothing."""
     transport = transport_to(smtp.port, "starttls", host=NAME, tls=trusting)
 
-    assert timed(lambda: transport.send(letter_to()))[0] == "server: SMTPNotSupportedError"
-    assert smtp.inbox.letters == []
+    assert timed(lambda: transport.send(mail_for()))[0] == "server: SMTPNotSupportedError"
+    assert smtp.inbox.contents == []
 
 
 def test_a_server_that_wants_a_log_in_first_is_as_good_as_away(
@@ -249,7 +249,7 @@ def test_a_server_that_wants_a_log_in_first_is_as_good_as_away(
     server = start_smtp(tls_context=server_tls, auth=True, auth_required=True)
     transport = transport_to(server.port, "starttls", host=NAME, tls=trusting)
 
-    assert timed(lambda: transport.send(letter_to()))[0] == "sender refused (530)"
+    assert timed(lambda: transport.send(mail_for()))[0] == "sender refused (530)"
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -258,20 +258,20 @@ def test_a_user_logs_in_over_tls(start_smtp, transport_to, server_tls, trusting,
     login = {"user": "auth", "password": "right password"}
     transport = transport_to(server.port, security, host=NAME, tls=trusting, **login)
 
-    transport.send(letter_to())
+    transport.send(mail_for())
 
     assert server.inbox.logged_in == [(b"auth", b"right password")]
-    assert len(server.inbox.letters) == 1
+    assert len(server.inbox.mails) == 1
 
 
-def test_a_wrong_password_is_the_server_s_refusal_of_us_not_of_the_letter(
+def test_a_wrong_password_is_the_server_s_refusal_of_us_not_of_the_mail(
     start_smtp, transport_to, server_tls, trusting
 ):
     server = login_server(start_smtp, server_tls, "tls")
     login = {"user": "auth", "password": "wrong password"}
     transport = transport_to(server.port, "tls", host=NAME, tls=trusting, **login)
 
-    reason, _ = timed(lambda: transport.send(letter_to()))
+    reason, _ = timed(lambda: transport.send(mail_for()))
 
     assert reason == "server: log-in refused (535)"
 
@@ -286,7 +286,7 @@ def test_a_certificate_that_is_not_the_server_s_is_refused(
     host = "127.0.0.1" if fault == "other name" else NAME
     transport = transport_to(server.port, security, host=host, tls=tls)
 
-    reason, _ = timed(lambda: transport.send(letter_to()))
+    reason, _ = timed(lambda: transport.send(mail_for()))
 
     assert reason.startswith("server: certificate refused")
 
@@ -305,8 +305,8 @@ def login_server(start_smtp, server_tls, security):
 def test_an_address_beyond_ascii_is_sent_where_the_server_takes_it(smtp, transport_to):
     transport = transport_to(smtp.port)
 
-    transport.send(letter_to("adá"))
-    transport.send(letter_to("eve"))
+    transport.send(mail_for("adá"))
+    transport.send(mail_for("eve"))
 
     assert smtp.inbox.recipients() == ["adá@example.com", "eve@example.com"]
     assert smtp.inbox.mails[0]["To"] == "adá@example.com"
@@ -317,7 +317,7 @@ def test_an_address_beyond_ascii_fails_for_good_where_the_server_does_not(start_
     transport = transport_to(server.port)
 
     with pytest.raises(PermanentDeliveryError, match="SMTPUTF8"):
-        transport.send(letter_to("adá"))
-    transport.send(letter_to("ada", email="ada@bücher.example"))
+        transport.send(mail_for("adá"))
+    transport.send(mail_for("ada", email="ada@bücher.example"))
 
     assert server.inbox.recipients() == ["ada@xn--bcher-kva.example"]

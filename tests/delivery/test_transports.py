@@ -1,4 +1,4 @@
-"""Letters into a folder and onto the console; and what MAIL_URL, MAIL_FROM, PUBLIC_URL may be."""
+"""Mails into a folder and onto the console; and what MAIL_URL, MAIL_FROM, PUBLIC_URL may be."""
 
 import stat
 from email.headerregistry import Address
@@ -19,7 +19,7 @@ from falcon_auth.delivery.mime import Rendered, compose
 from falcon_auth.delivery.transports import ConsoleTransport, FolderTransport
 
 
-def letter_of(text="Some text.\n"):
+def mail_with(text="Some text.\n"):
     message = new_message(new_user())
     rendered = Rendered("A subject", text, None)
     return compose(message, rendered, sender=Address("", "auth", "example.org"), host="localhost")
@@ -28,23 +28,23 @@ def letter_of(text="Some text.\n"):
 # --- A folder
 
 
-def test_a_letter_becomes_one_file_that_only_its_owner_reads(tmp_path):
-    letter = letter_of()
+def test_a_mail_becomes_one_file_that_only_its_owner_reads(tmp_path):
+    composed = mail_with()
     transport = FolderTransport(tmp_path)
 
-    transport.send(letter)
-    transport.send(letter)  # A second time: the same file.
+    transport.send(composed)
+    transport.send(composed)  # A second time: the same file.
     transport.rest()
 
     (path,) = tmp_path.iterdir()
-    assert path.name == f"{letter.id}.eml"
-    assert path.read_bytes() == letter.content
+    assert path.name == f"{composed.id}.eml"
+    assert path.read_bytes() == composed.content
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_folder_that_is_gone_counts_as_a_server_that_is_away(tmp_path):
     with pytest.raises(ServerAwayError, match="folder: No such file"):
-        FolderTransport(tmp_path / "gone").send(letter_of())
+        FolderTransport(tmp_path / "gone").send(mail_with())
 
 
 # --- The console
@@ -53,7 +53,7 @@ def test_a_folder_that_is_gone_counts_as_a_server_that_is_away(tmp_path):
 def test_the_console_shows_the_link_and_obeys_no_control_character(capsys):
     transport = ConsoleTransport()
 
-    transport.send(letter_of("Open https://auth.example.org/#token=x\x1b[2J\n"))
+    transport.send(mail_with("Open https://auth.example.org/#token=x\x1b[2J\n"))
     transport.rest()
 
     shown = capsys.readouterr()
@@ -149,7 +149,7 @@ def test_a_sender_is_an_address_with_or_without_a_name(text, name, address):
     ],
 )
 def test_what_is_no_sender_is_refused(text):
-    with pytest.raises(ValueError, match="is an address in ASCII"):
+    with pytest.raises(ValueError, match="must be an ASCII address"):
         parse_sender(text)
 
 

@@ -94,7 +94,9 @@ def test_a_metrics_folder_with_other_files_is_refused_and_left_alone(tmp_path):
     ended = run_gunicorn(tmp_path, *CONFIGURED, **FIT, PROMETHEUS_MULTIPROC_DIR=str(folder))
 
     assert ended.returncode == 2
-    assert "PROMETHEUS_MULTIPROC_DIR: holds files that are not prometheus-client's" in ended.stderr
+    assert (
+        "PROMETHEUS_MULTIPROC_DIR: contains files that are not prometheus-client's" in ended.stderr
+    )
     assert [users.read_bytes(), counter.read_bytes()] == [b"precious"] * 2
 
 

@@ -321,7 +321,7 @@ def test_a_file_torn_at_any_byte_is_refused_and_stays(path):
 
     for length in range(len(whole) - len(b"\n")):  # The last line's end is no content.
         path.write_bytes(whole[:length])
-        assert refusal(path) == "SNAPSHOT_FILE: the file is not JSON, or torn"
+        assert refusal(path) == "SNAPSHOT_FILE: the file is not JSON, or is truncated"
 
 
 def test_a_file_damaged_at_any_byte_never_becomes_an_unexpected_error(path):
@@ -343,9 +343,9 @@ FOREIGN = {
     b"{}": "is not a snapshot of this service",
     b'{"format": "another", "version": 1}': "is not a snapshot of this service",
     b'{"format": ["falcon-auth-snapshot"]}': "is not a snapshot of this service",
-    b'{"format": "falcon-auth-snapshot"}': "is of another version",
-    b'{"format": "falcon-auth-snapshot", "version": 2}': "is of another version",
-    b'{"format": "falcon-auth-snapshot", "version": "1"}': "is of another version",
+    b'{"format": "falcon-auth-snapshot"}': "has another version",
+    b'{"format": "falcon-auth-snapshot", "version": 2}': "has another version",
+    b'{"format": "falcon-auth-snapshot", "version": "1"}': "has another version",
     b'{"format": "falcon-auth-snapshot", "version": 1}': "has records that are damaged",
 }
 
@@ -388,7 +388,7 @@ def test_records_that_are_not_ours_are_refused_and_nothing_of_them_is_told(path,
     path.write_text(json.dumps(file))
 
     assert refusal(path) == (
-        "SNAPSHOT_FILE: the file has records that are damaged or contradict each other"
+        "SNAPSHOT_FILE: the file has records that are damaged or contradictory"
     )
 
 

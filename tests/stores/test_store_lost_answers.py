@@ -137,7 +137,7 @@ def test_where_nobody_can_be_asked_the_503_says_that_the_outcome_is_unknown(remo
     assert outcome(answer) == UNAVAILABLE
     assert answer.json["detail"] == StoreUnavailableError.outcome_unknown
     assert outcomes(logged) == ["unknown"]
-    assert logged.events("outage")[0]["reason"] == "the answer to COMMIT is missing"
+    assert logged.events("outage")[0]["reason"] == "the response to COMMIT was lost"
 
 
 @pytest.fixture

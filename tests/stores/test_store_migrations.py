@@ -216,7 +216,7 @@ def test_dropping_every_table_asks_for_the_databases_name(empty_url):
     for refused in (no_name, other_name, asked_and_wrong, asked_and_silent):
         assert refused.exit_code == 1
         assert name not in refused.output  # Whoever has to type it has to know it.
-    assert "give the database's name" in no_name.output
+    assert "confirm it with --database" in no_name.output
     assert "another name" in other_name.output
     went = run(empty_url, "down", input=f"y\n{name}\n")
     assert went.output.endswith(f"from {REVISIONS[0]} to base.\n")
@@ -283,7 +283,9 @@ def test_a_migration_gives_up_where_the_tables_are_never_free(empty_postgres_url
 
     with (
         long_transaction(empty_postgres_url),
-        pytest.raises(migrate.MigrationError, match="held the tables for 0 s; nothing was changed"),
+        pytest.raises(
+            migrate.MigrationError, match="locked the tables for 0 s; nothing was changed"
+        ),
     ):
         migrate.migrate(empty_postgres_url, "down", patience_seconds=0)
 

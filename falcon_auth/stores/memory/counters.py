@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from falcon_auth.throttle.counters import Window, is_reached
 
-MAX_COUNTERS = 100_000  # About 25 MiB; beyond, those that began first are dropped.
+MAX_COUNTERS = 100_000  # About 25 MiB; beyond that, the oldest are dropped.
 
 
 class _Counter(NamedTuple):
@@ -18,14 +18,14 @@ class _Counter(NamedTuple):
     ends_at: float
 
     def runs_at(self, now: float) -> bool:
-        # A window that has not started yet was counted before the clock was put back.
+        # A window that starts in the future was counted before the clock was set back.
         return self.started_at <= now < self.ends_at
 
 
 class _Namespace:
     """The counters of one namespace in the order in which they began.
 
-    Their windows have one length, so that it is the order in which they end as well.
+    Their windows have the same length, so they also end in that order.
     """
 
     def __init__(self) -> None:
@@ -50,9 +50,9 @@ class _Namespace:
 class MemoryCounters:
     """Implements `Counters` with dicts behind one lock. No method fails.
 
-    *max_counters* holds for each namespace by itself: a flood of registrations, which cost
-    nothing yet when they are counted, must not push out what is known of failed log-ins, each
-    of which cost a hash.
+    *max_counters* applies to each namespace separately: a flood of registrations, which are counted
+    before they cost any work, must not displace the counters of failed log-ins, each of which has
+    cost a hash.
     """
 
     def __init__(self, *, clock: Callable[[], float], max_counters: int = MAX_COUNTERS) -> None:
@@ -74,7 +74,7 @@ class MemoryCounters:
 
     def clear_unless_reached(self, key: str, amounts: Mapping[str, int]) -> list[Window]:
         """Implement `Counters.clear_unless_reached`."""
-        with self._lock:  # Held across the look and the clearing, so that no hit is forgotten.
+        with self._lock:  # Held across the check and the clearing, so that no hit is lost.
             windows = self._windows(list(amounts), self._clock())
             if not is_reached(windows, amounts):
                 self._namespace(key).counters.pop(key, None)

@@ -1,4 +1,4 @@
-"""The second factors in memory with their indexes. Whoever calls holds the store's lock."""
+"""The second factors in memory with their indexes. Callers hold the store's lock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FactorTable:
         self._expiring: list[tuple[float, str]] = []  # A heap of the spent challenges.
 
     def of_user(self, user_id: str) -> list[Factor]:
-        """Return all that a user has, oldest first."""
+        """Return all factors of a user, oldest first."""
         return [self.by_id[each] for each in self._ids_of.get(user_id, ())]
 
     def codes_of(self, user_id: str) -> Factor | None:
@@ -30,7 +30,7 @@ class FactorTable:
         return next(sets, None)
 
     def add(self, factor: Factor) -> None:
-        """Add a factor, or put it in the place of its former state."""
+        """Add a factor, or replace its previous state."""
         if factor.id not in self.by_id:
             self._ids_of[factor.user_id] = (*self._ids_of.get(factor.user_id, ()), factor.id)
         self.by_id[factor.id] = factor
@@ -43,7 +43,7 @@ class FactorTable:
         self.hashes[codes.factor.id] = set(codes.hashes)
 
     def remove(self, factor: Factor) -> None:
-        """Forget a factor, and its codes where it is a set of them."""
+        """Remove a factor, and its codes if it is a set of recovery codes."""
         del self.by_id[factor.id]
         self.hashes.pop(factor.id, None)
         if factor.credential_id is not None:
@@ -55,12 +55,12 @@ class FactorTable:
             del self._ids_of[factor.user_id]
 
     def forget_all_of(self, user_id: str) -> None:
-        """Forget all that a user has."""
+        """Remove all factors of a user."""
         for factor in self.of_user(user_id):
             self.remove(factor)
 
     def spend(self, use: FactorUse) -> None:
-        """Spend what proved a factor. Raises `FactorInvalidError`, and changes nothing, if spent.
+        """Spend a use of a factor. If it is spent already, raise `FactorInvalidError` unchanged.
 
         The same rules are in `stores/sql/factor_uses.py`.
         """
@@ -72,7 +72,7 @@ class FactorTable:
                 raise FactorInvalidError
             factor = replace(factor, last_step=use.step)
         if use.sign_count is not None:
-            # Zero for ever is a passkey without a counter (WebAuthn, 6.1.1).
+            # A count that is always zero means that the passkey has no counter (WebAuthn, 6.1.1).
             has_counter = use.sign_count or factor.sign_count
             if has_counter and use.sign_count <= factor.sign_count:
                 raise FactorInvalidError
@@ -86,12 +86,12 @@ class FactorTable:
             self.spend_challenge(challenge)
 
     def spend_challenge(self, challenge: SpentChallenge) -> None:
-        """Remember a challenge until it expires."""
+        """Keep a spent challenge until it expires."""
         self.spent[challenge.id] = challenge.expires_at
         heapq.heappush(self._expiring, (challenge.expires_at, challenge.id))
 
     def sweep(self, expired_before: float, limit: int) -> int:
-        """Forget up to *limit* spent challenges that expired before then; return how many."""
+        """Remove up to *limit* challenges that expired before *expired_before*; return how many."""
         swept = 0
         while swept < limit and self._expiring and self._expiring[0][0] < expired_before:
             del self.spent[heapq.heappop(self._expiring)[1]]

@@ -26,7 +26,7 @@ class MemoryFactors:
         self._state = state
 
     def find_holder(self, user_id: str) -> Holder | None:
-        """Look all of it up."""
+        """Look up the user, the factors and the codes under one lock."""
         with self._state.lock:
             user = self._state.users.by_id.get(user_id)
             if user is None:
@@ -46,7 +46,7 @@ class MemoryFactors:
             return factor, self._state.users.by_id[factor.user_id]
 
     def add_pending(self, factor: Factor, *, limit: int) -> bool:
-        """Remove the former ones and add this one under one lock."""
+        """Remove other pending apps and add this one under one lock."""
         with self._state.lock:
             user = self._state.users.by_id.get(factor.user_id)
             if user is None or user.factor_count >= limit:
@@ -159,7 +159,7 @@ class MemoryFactors:
             return confirmed
 
     def list_secrets(self, *, after: str, limit: int) -> list[Factor]:
-        """Go through all factors: for those who run the service, not for requests."""
+        """Go through all factors; for commands, not for requests."""
         with self._state.lock:
             factors = self._state.factors.by_id
             ids = (key for key, each in factors.items() if each.secret and key > after)
@@ -176,7 +176,7 @@ class MemoryFactors:
             return True
 
     def sweep(self, *, expired_before: float, limit: int) -> bool:
-        """Forget a slice."""
+        """Delete a slice under one lock."""
         with self._state.lock:
             swept = self._state.factors.sweep(expired_before, limit)
             if swept:

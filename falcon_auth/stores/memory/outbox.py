@@ -11,7 +11,7 @@ from falcon_auth.stores.memory.state import MemoryState
 
 
 class MemoryOutbox:
-    """An `OutboxStore` in dicts; without a snapshot file, what waits is lost on restart."""
+    """An `OutboxStore` in dicts; without a snapshot file, messages are lost on restart."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
@@ -22,7 +22,7 @@ class MemoryOutbox:
             self._state.changed(Effects(messages=tuple(messages)))
 
     def lease(self, channel: str, *, now: float, until: float) -> Message | None:
-        """Take it off a heap, under the lock."""
+        """Take it from a heap under the lock."""
         with self._state.lock:
             leased = self._state.outbox.lease(channel, now, until)
             if leased is not None:
@@ -57,7 +57,7 @@ class MemoryOutbox:
             return True
 
     def retry(self, message_ids: Collection[str] | None, *, now: float) -> int:
-        """Go through what failed, under one lock."""
+        """Go through the failed messages under one lock."""
         with self._state.lock:
             outbox = self._state.outbox
             chosen = [
@@ -81,12 +81,12 @@ class MemoryOutbox:
             return list(islice(self._state.outbox.failed(), limit))
 
     def counts(self) -> list[OutboxCount]:
-        """Go through them all: 14 ms for 100,000."""
+        """Count all messages: 14 ms for 100,000."""
         with self._state.lock:
             return self._state.outbox.counts()
 
     def sweep_failed(self, *, failed_before: float) -> int:
-        """Go through what failed."""
+        """Go through the failed messages."""
         with self._state.lock:
             old = [
                 message

@@ -12,23 +12,23 @@ import structlog
 from falcon_auth.models import Message
 from falcon_auth.store import MAX_WAITING_PER_USER, OutboxCount
 
-MAX_MESSAGES = 100_000  # About 100 MiB: what comes beyond it is dropped.
+MAX_MESSAGES = 100_000  # About 100 MiB; further messages are dropped.
 
 log = structlog.get_logger("falcon_auth.outbox")
 
-QueueKey = tuple[str, str]  # A channel and a user, or a message that is no user's.
+QueueKey = tuple[str, str]  # A channel and a user's id, or the id of a message without a user.
 
 
 class OutboxTable:
-    """Messages by id, those that wait in a queue for each user and channel, and what is due.
+    """Messages by id, a queue of waiting messages for each user and channel, and the due heads.
 
-    Only the head of a queue can be due. The heaps of what is due also hold entries that are out
-    of date, which are passed over when they come up.
+    Only the head of a queue can be due. The heaps of due messages may contain outdated entries,
+    which are skipped when they come up.
     """
 
     def __init__(self) -> None:
         self.by_id: dict[str, Message] = {}  # Oldest first.
-        self._numbers: dict[str, int] = {}  # Their order, which a message keeps when it fails.
+        self._numbers: dict[str, int] = {}  # Their positions, which failed messages keep.
         self._next_number = 0
         self._queues: dict[QueueKey, list[str]] = {}
         self._due: dict[str, list[tuple[float, int, str]]] = {}  # Heaps, by channel.
@@ -46,7 +46,7 @@ class OutboxTable:
             self._enqueue(message)
 
     def lease(self, channel: str, now: float, until: float) -> Message | None:
-        """Return the head that is due first, which is then due again at *until*."""
+        """Return the head that is due first, and make it due again at *until*."""
         heap = self._due.get(channel, [])
         while heap and heap[0][0] <= now:
             due_at, _, message_id = heapq.heappop(heap)
@@ -59,43 +59,43 @@ class OutboxTable:
         return None
 
     def is_leased(self, leased: Message) -> bool:
-        """Return whether a lease is still the newest one of its message."""
+        """Return whether *leased* is still the latest lease of its message."""
         return self.by_id.get(leased.id) == leased
 
     def remove(self, message: Message) -> None:
-        """Forget a message, waiting or failed."""
+        """Remove a message, waiting or failed."""
         del self.by_id[message.id]
         if message.failed_at is None:
             self._dequeue(message)
         del self._numbers[message.id]
 
     def forget_all_of(self, user_id: str) -> None:
-        """Forget every message of a user; takes time with all that there are."""
+        """Remove every message of a user, in time proportional to all messages."""
         for message in [each for each in self.by_id.values() if each.user_id == user_id]:
             self.remove(message)
 
     def postpone(self, leased: Message, due_at: float, error: str) -> None:
-        """Let a leased message be due later."""
+        """Make a leased message due later."""
         self.by_id[leased.id] = replace(leased, due_at=due_at, error=error)
         self._push(self.by_id[leased.id])
 
     def give_up(self, leased: Message, now: float, error: str) -> None:
-        """Take a message out of its queue, and keep it as failed."""
+        """Remove a message from its queue, and keep it as failed."""
         self.by_id[leased.id] = replace(leased, failed_at=now, error=error)
         self._dequeue(leased)
 
     def retry(self, failed: Message, now: float) -> None:
-        """Put a failed message back to its place in the queue."""
+        """Return a failed message to its position in the queue."""
         waiting = replace(failed, failed_at=None, attempts=0, due_at=now)
         self.by_id[failed.id] = waiting
         self._enqueue(waiting)
 
     def waiting(self) -> Iterator[Message]:
-        """Go through what waits, oldest first."""
+        """Iterate over the waiting messages, oldest first."""
         return (message for message in self.by_id.values() if message.failed_at is None)
 
     def failed(self) -> Iterator[Message]:
-        """Go through what was given up, oldest first."""
+        """Iterate over the failed messages, oldest first."""
         return (message for message in self.by_id.values() if message.failed_at is not None)
 
     def counts(self) -> list[OutboxCount]:

@@ -12,8 +12,8 @@ from falcon_auth.stores.memory.state import MemoryState
 class MemorySessions:
     """A `SessionStore` in dicts; every path that a request takes is O(1).
 
-    (Listing, ending and capping a user's sessions take time with that user's open ones, which
-    the cap bounds.)
+    Listing, ending and capping a user's sessions take time proportional to that user's open
+    sessions, whose number the cap bounds.
     """
 
     def __init__(self, state: MemoryState) -> None:
@@ -21,13 +21,13 @@ class MemorySessions:
 
     @property
     def count(self) -> int:
-        """How many are kept: live, expired, and ended within the hour."""
+        """The number of stored sessions: live, expired, and ended within the last hour."""
         return len(self._state.sessions.by_id)
 
     def open(
         self, session: Session, *, login: Login, limit: int, effects: Effects = NO_EFFECTS
     ) -> Opening | None:
-        """Check the user, end what is too much, and add the session under one lock."""
+        """Check the user, make room, and add the session under one lock."""
         with self._state.lock:
             user = self._state.users.by_id.get(session.user_id)
             if (
@@ -69,7 +69,7 @@ class MemorySessions:
             return Rotation(rotated, won=True)
 
     def end(self, session_id: str, *, now: float, effects: Effects = NO_EFFECTS) -> bool:
-        """End it where it is open, under one lock."""
+        """End it, if it is open, under one lock."""
         with self._state.lock:
             session = self._state.sessions.by_id.get(session_id)
             if session is None or session.ended_at is not None:

@@ -1,7 +1,8 @@
-"""The memory store as a JSON file, for development: loaded at start-up, written behind requests.
+"""The memory store as a JSON file, for development: loaded at start-up, written in the background.
 
-A file that cannot be read as one of ours refuses the start and stays as it is. Writing is a
-temporary file, fsync and rename, so that a crash leaves the old file or the new one, whole.
+If the file is not a valid snapshot, the service does not start, and the file stays unchanged. It is
+replaced atomically (temporary file, fsync, rename), so a crash leaves either the old file or the
+new one intact.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ from falcon_auth.strict_json import parse_json
 FORMAT = "falcon-auth-snapshot"
 VERSION = 1
 OWNER_ONLY = 0o600  # It holds password hashes.
-BATCH = 200  # Records encoded in one go: requests wait for no longer than that takes.
+BATCH = 200  # Records encoded at a time; requests do not wait any longer than that takes.
 
 Record = TypeVar("Record", User, Session, Message, Factor)
 
 
 class _Content(BaseModel):
-    # Its records' configuration, too: what is not known now would be lost at the next write.
+    # Also applies to the records: unknown members would be lost by the next write.
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     format: str
     version: int
     users: list[User]
     sessions: list[Session]
-    outbox: list[Message] = []  # Files of 1.0 have none of these.
+    outbox: list[Message] = []  # Missing in files of 1.0, like those below.
     factors: list[Factor] = []
     code_hashes: dict[str, list[str]] = {}
     spent_challenges: dict[str, float] = {}
@@ -58,14 +59,14 @@ class _Identity(NamedTuple):
 
 
 class SnapshotError(Exception):
-    """The file cannot be used. The message says why, and quotes neither content nor name."""
+    """The file cannot be used. The message quotes neither its content nor its name."""
 
 
 class Snapshot:
     """One memory store's file. `write` may be called from any thread."""
 
     def __init__(self, path: Path, store: MemoryStore) -> None:
-        self._path = Path(os.path.realpath(path))  # A link stays one; its target is replaced.
+        self._path = Path(os.path.realpath(path))  # The target of a symbolic link is replaced.
         self._store = store
         self._written = -1  # The store's change number in the file.
         self._known: _Identity | None = None  # The file as this process loaded or wrote it.
@@ -75,8 +76,8 @@ class Snapshot:
     def load(self) -> None:
         """Lock the file for this process, and load its records into the store.
 
-        A missing file counts as an empty one. Raises `SnapshotError`; the file is then
-        unchanged and free for others, and the store not fit for use.
+        A missing file counts as an empty one. Raises `SnapshotError`; the file is then unchanged
+        and unlocked, and the store must not be used.
         """
         self._claim()
         try:
@@ -86,20 +87,20 @@ class Snapshot:
             raise
 
     def write(self) -> bool:
-        """Write the file if anything changed since; return whether it did.
+        """Write the file if the store has changed since the last write; return whether it had.
 
-        Raises `OSError`, also where the file is not as this process left it; it is then
-        unchanged. Raises `RuntimeError` where `load` did not
-        succeed before: the file may hold what the store does not.
+        Raises `OSError`, also if the file is not as this process left it; it is then unchanged.
+        Raises `RuntimeError` unless `load` has succeeded, because the file may contain records that
+        the store lacks.
         """
         with self._writing:
             self._refuse_to_overwrite()
-            changes = self._store.changes  # Read first: what comes later is written later.
+            changes = self._store.changes  # Read first: later changes are written next time.
             if changes == self._written:
                 return False
             records = self._store.dump()
             temporary = self._path.with_name(f"{self._path.name}.tmp")
-            temporary.unlink(missing_ok=True)  # A crash's left-over, or someone's link.
+            temporary.unlink(missing_ok=True)  # Left over from a crash, or planted as a link.
             try:
                 with open(temporary, "x", encoding="ascii", opener=_open_for_owner) as file:
                     file.writelines(_encode(records))
@@ -130,7 +131,7 @@ class Snapshot:
     def _take_in(self) -> None:
         try:
             status = self._path.stat()
-            if not stat.S_ISREG(status.st_mode):  # Reading a pipe would never end.
+            if not stat.S_ISREG(status.st_mode):  # Reading a pipe might never end.
                 raise self._fault("is not a file")
             self._known = _Identity.of(status)
             data = self._path.read_bytes()
@@ -150,41 +151,41 @@ class Snapshot:
                 content.spent_challenges,
             )
         except (ValidationError, ValueError, AuthError):
-            raise self._fault("has records that are damaged or contradict each other") from None
-        if stat.S_IMODE(status.st_mode) == OWNER_ONLY:  # Else it is written anew, with that mode.
+            raise self._fault("has records that are damaged or contradictory") from None
+        if stat.S_IMODE(status.st_mode) == OWNER_ONLY:  # Otherwise it is rewritten with that mode.
             self._written = self._store.changes
 
     def _check_form(self, data: bytes) -> None:
         try:
             members = parse_json(data)
         except ValueError:
-            raise self._fault("is not JSON, or torn") from None
+            raise self._fault("is not JSON, or is truncated") from None
         if not isinstance(members, dict) or members.get("format") != FORMAT:
             raise self._fault("is not a snapshot of this service")
         if members.get("version") != VERSION:
-            raise self._fault("is of another version")
+            raise self._fault("has another version")
 
     def _claim(self) -> None:
-        """Lock a file beside it, so that two processes cannot overwrite each other's users."""
+        """Lock a file beside it, so that two processes cannot overwrite each other's data."""
         lock_path = self._path.with_name(f"{self._path.name}.lock")
         try:
             self._lock_file = open(lock_path, "ab", opener=_open_for_owner)  # noqa: SIM115 - kept open
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._release()
-            raise self._fault("is in use already, by another process perhaps") from None
+            raise self._fault("is in use already, perhaps by another process") from None
         except OSError as error:
             self._release()
-            raise self._fault(f"cannot be locked by one beside it: {error.strerror}") from None
+            raise self._fault(f"cannot be locked: {error.strerror}") from None
 
     def _refuse_to_overwrite(self) -> None:
         """Refuse to overwrite a file that this process has not locked. Raises `OSError`.
 
-        Processes forked after `load` share its lock: the first to write takes one that a fork
-        does not inherit, and one that is forked later finds a file that it does not know.
+        Processes forked after `load` share its lock. The first of them to write takes a lock that a
+        fork does not inherit, and any forked later notices that the file is not the one it knows.
         """
         if self._lock_file is None:
-            message = "a snapshot is loaded before it is written"
+            message = "a snapshot must be loaded before it is written"
             raise RuntimeError(message)
         fcntl.lockf(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with suppress(FileNotFoundError):
@@ -226,7 +227,7 @@ def _open_for_owner(path: str, flags: int) -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself last through a power cut."""
+    """Make the rename survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

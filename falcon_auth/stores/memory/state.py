@@ -10,13 +10,13 @@ from falcon_auth.stores.memory.factor_table import FactorTable
 from falcon_auth.stores.memory.outbox_table import OutboxTable
 from falcon_auth.stores.memory.tables import SessionTable, UserTable
 
-MAX_AUDIT_EVENTS = 10_000  # The last ones: about 5 MiB.
+MAX_AUDIT_EVENTS = 10_000  # About 5 MiB; the oldest are dropped.
 
 
 class MemoryState:
-    """The tables of one store. A part holds `lock` for as long as one of its steps takes.
+    """The tables of one store. Each part holds `lock` for the duration of each of its steps.
 
-    `changes` grows with every step that changed something, so that a snapshot knows when to write.
+    `changes` grows with every step that changes something, so that a snapshot knows when to write.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from falcon_auth.stores.memory.users import MemoryUsers
 
 
 class Records(NamedTuple):
-    """All records that a snapshot keeps, as they stand at one moment."""
+    """All records that a snapshot keeps, at one moment."""
 
     users: Sequence[User] = ()
     sessions: Sequence[Session] = ()
@@ -47,7 +47,7 @@ class MemoryStore:
         return self._state.changes
 
     def dump(self) -> Records:
-        """Return all records but the audit trail as they stand at one moment."""
+        """Return all records except the audit trail, at one moment."""
         with self._state.lock:
             factors = self._state.factors
             return Records(
@@ -68,11 +68,11 @@ class MemoryStore:
         code_hashes: Mapping[str, Iterable[str]] | None = None,
         spent_challenges: Mapping[str, float] | None = None,
     ) -> None:
-        """Take records into an empty store.
+        """Load records into an empty store.
 
-        Raises `DuplicateEmailError` or `DuplicateUsernameError` where two users claim the same,
-        and `ValueError` for a session or a factor without its user, or a record that is there
-        twice; the store is then not fit for use.
+        Raises `DuplicateEmailError` or `DuplicateUsernameError` if two users have the same, and
+        `ValueError` for a session or factor without a user, or a duplicate record; the store must
+        then not be used.
         """
         state = self._state
         with state.lock:

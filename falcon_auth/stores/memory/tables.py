@@ -10,7 +10,7 @@ from itertools import islice
 from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
 from falcon_auth.models import Session, User
 
-MINUTE = 60  # Seconds: sessions are looked through for expired ones by the minute of their end.
+MINUTE = 60  # Seconds; open sessions are indexed by the minute in which they expire.
 
 
 class UserTable:
@@ -19,7 +19,7 @@ class UserTable:
     def __init__(self) -> None:
         self.by_id: dict[str, User] = {}
         self.id_by_email: dict[str, str] = {}
-        self._id_by_username: dict[str | None, str] = {}  # None is never a key of it.
+        self._id_by_username: dict[str | None, str] = {}  # Never contains None.
 
     def find_by_email(self, key: str) -> User | None:
         """Return the user with that e-mail key."""
@@ -27,7 +27,7 @@ class UserTable:
         return None if user_id is None else self.by_id[user_id]
 
     def conflict_of(self, user: User) -> type[AuthError] | None:
-        """Return why a user cannot be stored: another has its address, or else its name."""
+        """Return why a user cannot be stored: the address is taken, or else the name."""
         if self.id_by_email.get(user.email_key, user.id) != user.id:
             return DuplicateEmailError
         if self._id_by_username.get(user.username_key, user.id) != user.id:
@@ -35,14 +35,14 @@ class UserTable:
         return None
 
     def add(self, user: User) -> None:
-        """Add a user that has no conflict."""
+        """Add a user without a conflict."""
         self.by_id[user.id] = user
         self.id_by_email[user.email_key] = user.id
         if user.username_key is not None:
             self._id_by_username[user.username_key] = user.id
 
     def replace(self, user: User) -> None:
-        """Put a user, who has no conflict, in the place of its former state."""
+        """Replace the previous state of a user without a conflict."""
         former = self.by_id[user.id]
         if (former.email_key, former.username_key) != (user.email_key, user.username_key):
             self.remove(former)
@@ -51,17 +51,17 @@ class UserTable:
             self.by_id[user.id] = user
 
     def remove(self, user: User) -> None:
-        """Forget a user."""
+        """Remove a user."""
         del self.by_id[user.id]
         del self.id_by_email[user.email_key]
         self._id_by_username.pop(user.username_key, None)
 
 
 class SessionTable:
-    """Sessions by id, open sessions by user, and the indexes for sweeping.
+    """Sessions by id, open sessions by user, and two indexes for sweeping.
 
-    That is the open ones by the minute in which they expire, with a heap of those minutes, and
-    the ended ones in the order of their ends. No session is in both.
+    The indexes are the open sessions by the minute in which they expire, with a heap of those
+    minutes, and the ended sessions in the order of their end. No session is in both.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class SessionTable:
         self._ended = deque(sorted(self._ended))
 
     def open_of(self, user_id: str) -> list[Session]:
-        """Return the sessions that were not ended, in the order of their log-ins."""
+        """Return the sessions that have not ended, in the order of their log-ins."""
         return [self.by_id[name] for name in self.open_ids.get(user_id, ())]
 
     def rotate(self, session: Session, *, now: float, expires_at: float) -> Session:
@@ -102,7 +102,7 @@ class SessionTable:
         return rotated
 
     def confirm(self, session: Session, auth_time: float, amr: tuple[str, ...]) -> Session:
-        """Remember a further proof in an open session; return its new state."""
+        """Record a new authentication in an open session; return its new state."""
         confirmed = replace(session, auth_time=auth_time, amr=amr)
         self.by_id[session.id] = confirmed
         return confirmed
@@ -121,9 +121,9 @@ class SessionTable:
         return len(ending)
 
     def forget_all_of(self, user_id: str) -> int:
-        """Forget every session of a user, and return how many were open.
+        """Remove every session of a user; return how many were open.
 
-        Takes time with all sessions that ended within the hour.
+        Takes time proportional to all sessions that ended within the last hour.
         """
         still_open = self.open_of(user_id)
         for session in still_open:
@@ -137,7 +137,7 @@ class SessionTable:
         return len(still_open)
 
     def make_room(self, user_id: str, limit: int, now: float) -> int:
-        """End the least recently refreshed of a user's sessions until one more fits; count them."""
+        """End a user's least recently refreshed sessions until one more fits; return how many."""
         live = self.open_of(user_id)
         excess = max(0, len(live) - (limit - 1))
         if excess:
@@ -146,7 +146,7 @@ class SessionTable:
         return excess
 
     def sweep_ended(self, ended_before: float, limit: int) -> list[str]:
-        """Forget up to *limit* sessions that ended before then; return their ids."""
+        """Remove up to *limit* sessions that ended before *ended_before*; return their ids."""
         swept: list[str] = []
         while len(swept) < limit and self._ended and self._ended[0][0] < ended_before:
             swept.append(self._ended.popleft()[1])
@@ -154,14 +154,14 @@ class SessionTable:
         return swept
 
     def sweep_expired(self, expired_before: float, limit: int) -> tuple[int, bool]:
-        """Forget expired sessions; return how many, and whether there may be more."""
+        """Remove expired sessions; return how many, and whether there may be more."""
         swept = 0
         while self._minutes and self._minutes[0] * MINUTE < expired_before:
             if limit <= 0:
                 return swept, True
             bucket = self._expiring[self._minutes[0]]
             looked_at = [self.by_id[name] for name in islice(bucket, limit)]
-            limit -= len(looked_at) + 1  # An empty minute takes time as well.
+            limit -= len(looked_at) + 1  # A minute without sessions takes time as well.
             expired = [each for each in looked_at if each.expires_at < expired_before]
             for session in expired:
                 self._close(session)

@@ -134,7 +134,7 @@ class MemoryUsers:
     def set_active(
         self, user_id: str, *, active: bool, now: float, effects: Effects = NO_EFFECTS
     ) -> Change | None:
-        """Set it, and end the sessions where it disables, under one lock."""
+        """Set it, and end the sessions if the user is disabled, under one lock."""
         with self._state.lock:
             user = self._state.users.by_id.get(user_id)
             if user is None:
@@ -239,7 +239,7 @@ class MemoryUsers:
     def delete(
         self, user_id: str, *, only_version: int | None = None, effects: Effects = NO_EFFECTS
     ) -> Change | None:
-        """Forget all of it under one lock."""
+        """Remove everything under one lock."""
         with self._state.lock:
             user = self._state.users.by_id.get(user_id)
             if user is None or only_version not in {None, user.email_version}:
@@ -252,7 +252,7 @@ class MemoryUsers:
             return Change(live)
 
     def _unchanged(self, user: User) -> User | None:
-        """Return the stored user, where neither password nor address changed since it was read."""
+        """Return the stored user if neither password nor address has changed since it was read."""
         stored = self._state.users.by_id.get(user.id)
         if stored is None or not stored.is_active:
             return None
@@ -266,9 +266,10 @@ class MemoryUsers:
         self._state.users.replace(user)
 
     def _forget_unproven_ways_in(self, user: User) -> User:
-        """Forget the ways in, beside password and sessions, of who registered the address.
+        """Remove every means of logging in other than the password; return the changed user.
 
-        Returns the user without them. Whoever adds such a way (identities) forgets it here.
+        Whoever registered the unverified address may have added them. A capability that adds
+        another means (such as identities) removes it here.
         """
         self._state.factors.forget_all_of(user.id)
         return replace(user, factor_count=0, factors_version=user.factors_version + 1)

@@ -1,9 +1,9 @@
-"""PostgreSQL transactions whose outcome is known even if the answer to COMMIT is lost.
+"""PostgreSQL transactions whose outcome is known even if the response to COMMIT is lost.
 
-A client that loses its connection, or times out, in the middle of a COMMIT does not know
-whether the server did it. The server does: `pg_xact_status` reports for each recent transaction
-whether it was committed (PostgreSQL's documentation, 9.27.9). So each transaction notes its
-number when it begins, in the round trip that BEGIN takes anyway.
+A client that loses its connection, or times out, during a COMMIT does not know whether the server
+executed it. The server does: `pg_xact_status` reports whether a recent transaction was committed
+(PostgreSQL's documentation, 9.27.9). So each transaction records its number when it begins, in the
+same round trip as BEGIN.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import structlog
 from sqlalchemy import Connection, Engine, exc, text
 
-TERMINATE_MS = 1000  # What a server gets to give up a transaction whose COMMIT never arrived.
+TERMINATE_MS = 1000  # For the server to end a transaction whose COMMIT never arrived.
 
 Outcome = Literal["committed", "aborted", "unknown"]
 
@@ -25,14 +25,14 @@ log = structlog.get_logger("falcon_auth.database")
 
 
 class CommitUnknownError(Exception):
-    """The answer to COMMIT was lost, and the server could not be asked whether it happened."""
+    """The response to COMMIT was lost, and the server could not be asked for the outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionNumber:
     """A transaction's number, valid for one run of one server.
 
-    After a crash, and on another server, the same number may be another transaction's.
+    After a crash, or on another server, the same number may belong to another transaction.
     """
 
     server_started: datetime
@@ -41,11 +41,11 @@ class TransactionNumber:
 
 @contextmanager
 def begin_numbered(engine: Engine) -> Iterator[Connection]:
-    """Run the block in a transaction; *engine* is one in autocommit mode.
+    """Run the block in a transaction; *engine* must be in autocommit mode.
 
-    Ends normally only where the transaction is committed. Raises SQLAlchemy's errors where it is
-    not, and `CommitUnknownError` where that cannot be found out: asking takes up to 4 s (a
-    connection 2 s, a statement 2 s) where the server does not answer.
+    Ends normally only if the transaction was committed. Raises SQLAlchemy's errors if it was not,
+    and `CommitUnknownError` if the outcome cannot be determined: asking takes up to 4 s (2 s to
+    connect, 2 s for the statement) if the server does not answer.
     """
     committing = False
     try:
@@ -55,7 +55,7 @@ def begin_numbered(engine: Engine) -> Iterator[Connection]:
             committing = True
     except exc.DBAPIError as error:
         if not committing or not error.connection_invalidated:
-            raise  # Without a COMMIT nothing is committed; a server that refuses one says so.
+            raise  # COMMIT was not sent, or the server has refused it.
         outcome = find_outcome(engine, number)
         log.warning("commit_unanswered", outcome=outcome)
         if outcome == "aborted":
@@ -67,8 +67,8 @@ def begin_numbered(engine: Engine) -> Iterator[Connection]:
 def find_outcome(engine: Engine, number: TransactionNumber) -> Outcome:
     """Ask the server for a transaction's outcome, on another connection.
 
-    One that is still open is ended, unless it is being committed just then: nobody will, and it
-    holds locks.
+    A transaction that is still open is terminated, unless it is just being committed: nobody else
+    would end it, and it holds locks.
     """
     values = {"started": number.server_started, "number": number.number}
     try:
@@ -83,8 +83,8 @@ def find_outcome(engine: Engine, number: TransactionNumber) -> Outcome:
 
 
 def _begin(connection: Connection) -> TransactionNumber:
-    # Three statements in one message, as PostgreSQL's simple protocol allows. The first one has a
-    # row, because SQLAlchemy closes the cursor of a result without any.
+    # Three statements in one message, as PostgreSQL's simple protocol allows. The first returns a
+    # row, because SQLAlchemy closes the cursor of a result without rows.
     with connection.exec_driver_sql(_BEGIN) as result:
         cursor: Any = result.cursor
         (started,) = cursor.fetchone()

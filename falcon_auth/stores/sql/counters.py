@@ -17,9 +17,9 @@ SWEEP_SLICE = 500
 
 
 class SqlCounters:
-    """Implements `Counters` with one row a counter, counted by one upsert.
+    """Implements `Counters` with one row per counter, counted by one upsert.
 
-    Windows are told by the clocks of the processes: they may differ by less than a window.
+    Windows depend on the clocks of the processes, which must not differ by a window or more.
     """
 
     def __init__(self, database: Database, *, clock: Callable[[], float]) -> None:
@@ -37,7 +37,7 @@ class SqlCounters:
         now = self._clock()
         rows = [
             {"key": key, "hits": 1, "started_at": now, "ends_at": now + seconds}
-            for key in sorted(keys)  # Two requests lock them in one order: no deadlock.
+            for key in sorted(keys)  # All requests lock in the same order: no deadlock.
         ]
         counted = self._database.all(self._upsert(rows), {}, writes=True)
         return _in_order(counted, keys, now)
@@ -45,15 +45,15 @@ class SqlCounters:
     def clear_unless_reached(self, key: str, amounts: Mapping[str, int]) -> list[Window]:
         """Implement `Counters.clear_unless_reached` with one transaction.
 
-        It locks the rows before it looks at them, in the order in which `count` does: a hit that
-        comes at the same time is either seen, or counted after the clearing.
+        It locks the rows before it reads them, in the same order as `count`: a concurrent hit is
+        either seen, or counted after the clearing.
         """
         now = self._clock()
         with self._database.transaction() as connection:
             lock = _LOCK[self._database.kind]
             rows = connection.execute(lock, {"keys": list(amounts), "now": now}).all()
             windows = _in_order([row for row in rows if row.runs], list(amounts), now)
-            # What came into being since is not locked and stays.
+            # A counter created in the meantime is not locked, and stays.
             if key in {row.key for row in rows} and not is_reached(windows, amounts):
                 connection.execute(_CLEAR, {"of_key": key})
         return windows
@@ -104,8 +104,8 @@ def _in_order(rows: Sequence[Row[Any]], keys: Sequence[str], now: float) -> list
 def _runs_at(now: Any) -> Any:
     """Return whether a window is running.
 
-    One that starts more than a window from now was counted before the clock was put back; less
-    than that, by a process whose clock is ahead.
+    A window that starts in the future, by more than its length, was counted before the clock was
+    set back; by less than that, it was counted by a process whose clock is ahead.
     """
     length = counters.c.ends_at - counters.c.started_at
     return (counters.c.ends_at > now) & (counters.c.started_at <= now + length)
@@ -118,7 +118,7 @@ _STANDING = select(counters, _runs_at(bindparam("now")).label("runs")).where(
     counters.c.key.in_(bindparam("keys", expanding=True))
 )
 _LOCK = {
-    "sqlite": _STANDING,  # It has one writer at a time.
+    "sqlite": _STANDING,  # SQLite has one writer at a time.
     # The collation "C" sorts as Python does, whatever the database's own does.
     "postgresql": _STANDING.order_by(counters.c.key.collate("C")).with_for_update(),
 }

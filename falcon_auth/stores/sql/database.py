@@ -24,32 +24,33 @@ from falcon_auth.stores.sql.writer_queue import WriterQueue
 
 log = structlog.get_logger("falcon_auth.database")
 
-# These say that a statement is wrong, not that the database is away.
+# These mean that a statement is wrong, not that the database is unavailable.
 _OWN_FAULTS = (exc.IntegrityError, exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
 
 
 class StatementRefusedError(Exception):
-    """The database refuses a statement: a fault of this service, whoever sent the request.
+    """The database has refused a statement, which is a fault of this service, not of a client.
 
-    The message names the error's kind and code, and what PostgreSQL says was violated; it never
-    holds a value. It has neither cause nor context, since a driver's error quotes the row.
+    The message names the error's kind and code, and the constraint that PostgreSQL reports; it
+    never contains a value. The exception has neither cause nor context, because a driver's error
+    quotes the row.
     """
 
 
 class OutcomeUnknownError(OutageError):
-    """The database went away in the middle of a COMMIT, and could not be asked about it."""
+    """The connection was lost during a COMMIT, and the outcome could not be determined."""
 
 
 class DatabaseUrlError(ValueError):
-    """DATABASE_URL does not name a usable database. The message holds nothing of the URL."""
+    """DATABASE_URL does not name a usable database. The message quotes no part of the URL."""
 
 
 class Database:
     """Runs statements. Safe to call from any thread.
 
-    Every method raises `StoreUnavailableError` where the database cannot answer in time, and
-    `StatementRefusedError` where it refuses a statement. Exceptions of SQLAlchemy and the drivers
-    end here.
+    Every method raises `StoreUnavailableError` if the database does not answer in time, and
+    `StatementRefusedError` if it refuses a statement. No exception of SQLAlchemy or the drivers
+    leaves this class.
     """
 
     def __init__(self, engine: Engine, breaker: Breaker) -> None:
@@ -65,11 +66,11 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Run statements that hold together; they are undone if the block raises.
+        """Run statements as one transaction, which is rolled back if the block raises.
 
-        Where the answer to COMMIT is lost, the database is asked what happened: the transaction
-        ends normally if it is committed, and is undone where `StoreUnavailableError` is raised.
-        The one exception has the detail `outcome_unknown`: nobody answered that question either.
+        If the response to COMMIT is lost, the database is asked for the outcome: the block ends
+        normally if the transaction was committed, and `StoreUnavailableError` means that it was
+        not. Only with the detail `outcome_unknown` could the outcome not be determined.
         """
         begun = self._writers.transaction() if self._writers else begin_numbered(self._autocommit)
         with self._attempt(), begun as connection:
@@ -77,11 +78,11 @@ class Database:
 
     @contextmanager
     def single(self, *, writes: bool = False) -> Iterator[Connection]:
-        """Run statements each of which stands alone: one round trip, without BEGIN and COMMIT.
+        """Run independent statements, one round trip each, without BEGIN and COMMIT.
 
-        One that *writes* waits for its turn on SQLite. Where the answer is lost, the statement may
-        have been done although this raises `StoreUnavailableError`: it has to be one whose
-        repetition does no harm.
+        On SQLite, a statement that *writes* waits for its turn. If a response is lost, this raises
+        `StoreUnavailableError` although the statement may have been executed, so it must be safe to
+        repeat.
         """
         begin = self._writers.single if self._writers and writes else self._autocommit.connect
         with self._attempt(), begin() as connection:
@@ -95,7 +96,7 @@ class Database:
     def all(
         self, statement: Executable, parameters: Any, *, writes: bool = False
     ) -> list[Row[Any]]:
-        """Run one statement; return its rows. One that *writes* waits for its turn on SQLite."""
+        """Run one statement; return its rows. On SQLite, one that *writes* waits for its turn."""
         with self.single(writes=writes) as connection:
             return list(connection.execute(statement, parameters))
 
@@ -126,7 +127,7 @@ class Database:
         return described
 
     def close(self) -> None:
-        """Close the connections that nobody uses; the next statement opens one again."""
+        """Close idle connections; the next statement opens one again."""
         if self._writers:
             self._writers.close()
         self.engine.dispose()
@@ -143,7 +144,7 @@ class Database:
                 detail = StoreUnavailableError.outcome_unknown if unknown else None
                 raise StoreUnavailableError(detail, retry_after=error.retry_after) from None
         except (StoreUnavailableError, StatementRefusedError) as ours:
-            # `from None` only hides the driver's error, which quotes rows, from Python's own
+            # `from None` would only hide the driver's error, which quotes rows, from Python's own
             # tracebacks.
             ours.__context__ = None
             raise
@@ -153,7 +154,7 @@ class Database:
         try:
             yield
         except CommitUnknownError:
-            raise OutcomeUnknownError("the answer to COMMIT is missing") from None
+            raise OutcomeUnknownError("the response to COMMIT was lost") from None
         except _OWN_FAULTS as error:
             raise StatementRefusedError(describe_error(error)) from None
         except exc.TimeoutError:
@@ -168,9 +169,9 @@ class Database:
             raise StatementRefusedError(type(error).__name__) from None
 
     def _is_outage(self, error: exc.DBAPIError) -> bool:
-        """Return whether the server is away; a lock, a full disk or a slow statement is not that.
+        """Return whether the server is unavailable; a lock, a full disk or a slow statement is not.
 
-        An error without a code is the client library's own, and without a statement it came from
+        An error without a code comes from the client library; one without a statement comes from
         connecting.
         """
         connecting = error.statement is None and _code_of(error) is None
@@ -179,9 +180,9 @@ class Database:
 
 
 def open_engine(url: str, *, pool_size: int, patient: bool = False) -> Engine:
-    """Return an engine for DATABASE_URL; a server is not connected yet.
+    """Return an engine for DATABASE_URL without connecting to a server.
 
-    A *patient* one is for migrations. Raises `DatabaseUrlError`.
+    A *patient* engine is for migrations. Raises `DatabaseUrlError`.
     """
     try:
         parsed = make_url(url)
@@ -208,16 +209,17 @@ def _open_file(url: URL, pool_size: int) -> Engine:
 
 
 def describe_error(error: exc.DBAPIError) -> str:
-    """Return the kind of a driver's error, its code, and what is violated; never a value.
+    """Return the kind of a driver's error, its code, and the violated constraint; never a value.
 
-    What is said of a statement may quote a row: a server's message does so wherever a trigger or
-    a cast fails. What the client library says by itself, about a connection or a file, is kept:
-    its first line.
+    Messages about a statement are omitted, because they may quote a row: a server's message does if
+    a trigger or a cast fails. Of a message of the client library itself, about a connection or a
+    file, the first line is kept.
     """
     original: Any = error.orig
     described = f"{type(original).__name__} {_code_of(error) or '-'}"
     answered = getattr(original, "sqlstate", None) is not None
-    # psycopg's alone has the attribute; its name would load it, which SQLite does without.
+    # Only psycopg's errors have the attribute; naming their class would load psycopg for SQLite
+    # too.
     of_connection = isinstance(error, exc.OperationalError) and hasattr(original, "sqlstate")
     of_statement = error.statement is not None and not of_connection
     if not answered and not of_statement:

@@ -1,4 +1,4 @@
-"""What a change writes beside itself: audit events and messages, in its own transaction."""
+"""Writes the effects of a change, audit events and messages, in its transaction."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ log = structlog.get_logger("falcon_auth.outbox")
 
 
 def write_effects(connection: Connection, effects: Effects) -> None:
-    """Write them in the caller's transaction, as the last that it does.
+    """Write the effects as the last step of the caller's transaction.
 
-    Without any, no statement is run.
+    Runs no statement if there are none.
     """
     if effects.events:
         connection.execute(audit_events.insert(), [asdict(event) for event in effects.events])
@@ -34,11 +34,12 @@ def write_effects(connection: Connection, effects: Effects) -> None:
 
 
 def _wait_for_turn(connection: Connection, messages: Sequence[Message]) -> None:
-    """Let one transaction at a time write messages of a user, until it is committed.
+    """Let only one transaction at a time write messages of a user, until it commits.
 
-    A position is drawn at the insert: without this, a later one could be seen and delivered before
-    an earlier one is there. The lock is not the user's row: whoever holds a session's row already
-    and waits for the user's would meet those who take them the other way round.
+    A message's position is assigned when it is inserted; without this lock, a later message could
+    become visible, and be delivered, before an earlier one. The user's row cannot serve as the
+    lock: a transaction that already holds a session's row would deadlock with those that lock the
+    user first.
     """
     users = {message.user_id for message in messages if message.user_id is not None}
     for number in sorted(UUID(user_id).int >> 97 for user_id in users):  # 31 bits of them.

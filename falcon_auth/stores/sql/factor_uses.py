@@ -1,4 +1,4 @@
-"""Spending what proves a factor: each statement decides, so that of many callers one succeeds."""
+"""Spends uses of factors: each statement decides by itself, so that only one caller succeeds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from falcon_auth.stores.sql.rows import valid_id
 
 
 def spend(connection: Connection, use: FactorUse) -> None:
-    """Spend what proved a factor, in the caller's transaction, which an error undoes.
+    """Spend a use of a factor in the caller's transaction, which an error rolls back.
 
     The same rules are in `stores/memory/factor_table.py`. Raises `FactorInvalidError`.
     """
@@ -31,7 +31,7 @@ def spend(connection: Connection, use: FactorUse) -> None:
 
 
 def spend_challenge(connection: Connection, challenge: SpentChallenge) -> bool:
-    """Remember a challenge until it expires; return whether it was not spent yet."""
+    """Store a challenge as spent; return False if it was spent already."""
     insert = _SPEND[connection.dialect.name]
     values = {"id": challenge.id, "expires_at": challenge.expires_at}
     return connection.execute(insert, values).first() is not None
@@ -49,7 +49,7 @@ _USE_PASSKEY = (
         _of_factor,
         or_(
             factors.c.sign_count < bindparam("count"),
-            # Zero for ever is a passkey without a counter (WebAuthn, 6.1.1).
+            # A count that is always zero means that the passkey has no counter (WebAuthn, 6.1.1).
             and_(factors.c.sign_count == 0, bindparam("count") == 0),
         ),
     )

@@ -51,7 +51,7 @@ class SqlFactors:
         self._database = database
 
     def find_holder(self, user_id: str) -> Holder | None:
-        """Read all of it in one query: a row for each factor, and for each code of the set."""
+        """Read everything in one query: one row for each factor, and for each recovery code."""
         rows = self._database.all(_HOLDER, {"of_id": valid_id(user_id)})
         if not rows:
             return None
@@ -61,12 +61,12 @@ class SqlFactors:
         return Holder(to_user(rows[0]), tuple(found.values()), hashes)
 
     def find_credential(self, credential_id: str) -> tuple[Factor, User] | None:
-        """Look the id up, in one query."""
+        """Look up the id in one query."""
         row = self._database.one(_BY_CREDENTIAL, {"credential": credential_id})
         return None if row is None else (to_factor(row), to_user(row[len(FACTOR_COLUMNS) :]))
 
     def add_pending(self, factor: Factor, *, limit: int) -> bool:
-        """Lock the user, delete the former ones, insert this one."""
+        """Lock the user, delete other pending apps, and insert this one."""
         with self._database.transaction() as connection:
             user = factor_changes.lock_user(connection, factor.user_id)
             if user is None or user.factor_count >= limit:
@@ -78,7 +78,7 @@ class SqlFactors:
     def activate(
         self, activation: Activation, *, limit: int, effects: Effects = NO_EFFECTS
     ) -> Change | None:
-        """Lock the user, then the session; what is true then stays so until the commit."""
+        """Lock the user, then the session, so that the conditions hold until the commit."""
         with suppress(_UndoneError), self._database.transaction() as connection:
             user = factor_changes.lock_unchanged(connection, activation.user)
             if user is None or not user.is_active or user.factor_count >= limit:
@@ -111,7 +111,7 @@ class SqlFactors:
         now: float,
         effects: Effects = NO_EFFECTS,
     ) -> Factor | None:
-        """Lock the user, then look and delete."""
+        """Lock the user, then check and delete."""
         with self._database.transaction() as connection:
             user = factor_changes.lock_user(connection, user_id)
             names = {"of_id": valid_id(factor_id), "of_user": valid_id(user_id)}
@@ -165,7 +165,7 @@ class SqlFactors:
         use: FactorUse | None,
         effects: Effects = NO_EFFECTS,
     ) -> Session | None:
-        """Spend, then update the session where it is open, in one transaction."""
+        """Spend the use, then update the session if it is open, in one transaction."""
         with suppress(_UndoneError), self._database.transaction() as connection:
             if use is not None:
                 spend(connection, use)
@@ -187,7 +187,7 @@ class SqlFactors:
         return self._database.change(_REPLACE_SECRET, values) > 0
 
     def sweep(self, *, expired_before: float, limit: int) -> bool:
-        """Delete a slice; of several processes one sweeps at a time."""
+        """Delete a slice; only one process sweeps at a time."""
         with self._database.transaction() as connection:
             if not may_sweep(connection):  # pragma: no cover - another process sweeps right now
                 return False

@@ -16,9 +16,9 @@ Fault = Literal["no_tables", "behind", "read_only", "refused"]
 def find_fault(connection: Connection) -> Fault | None:
     """Return the reason why this database is not ready; None if it is.
 
-    A newer version's tables are no fault: migrations go up before the processes are replaced.
-    `refused` is a missing table or permission. Raises SQLAlchemy's errors where the database
-    does not answer.
+    A newer version's tables are not a fault, because migrations run before processes are replaced.
+    `refused` means a missing table or permission. Raises SQLAlchemy's errors if the database does
+    not answer.
     """
     revision = read_revision(connection)
     if revision is None:
@@ -37,9 +37,9 @@ def find_fault(connection: Connection) -> Fault | None:
 
 
 def is_read_only(error: exc.DBAPIError) -> bool:
-    """Return whether a PostgreSQL server refused to be written to, as a standby does."""
+    """Return whether a PostgreSQL server refused a write, as a standby does."""
     return getattr(error.orig, "sqlstate", None) == READ_ONLY_STATE
 
 
-# Permissions and the state of the server are looked at before any row is.
+# The server checks permissions and its own state before it reads any row.
 _CHANGE_NOTHING = update(sessions).where(false()).values(last_used_at=sessions.c.last_used_at)

@@ -1,4 +1,4 @@
-"""Migrate a database to the version of this code, and check which version it has."""
+"""Migrates a database up or down."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from falcon_auth.stores.sql.tables import REVISIONS, current_revision, read_revi
 
 MIGRATION_LOCK = 0x66616C6D  # PostgreSQL's advisory locks are numbers that applications choose.
 NOTHING = "base"  # Alembic's name for a database without tables.
-# Each wait for a lock is short (`postgres.MIGRATION_LOCK_SECONDS`): requests that want the table
-# meanwhile, a log-in say, queues behind it. In the pauses they all have their turn.
+# Each wait for a lock is short (`postgres.MIGRATION_LOCK_SECONDS`), because requests that need the
+# table queue behind it; they get their turn in the pauses.
 PAUSE_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
 LOCK_NOT_AVAILABLE = "55P03"
 
 
 class MigrationError(Exception):
-    """The database could not be migrated; it is as it was. The message holds no value of it."""
+    """The database could not be migrated, and is unchanged. The message contains no data."""
 
 
 class DatabaseNameError(MigrationError):
-    """The step drops every table, and the database's name was not given, or another one."""
+    """The step would drop every table, and the given database name is missing or wrong."""
 
 
 def migrate(
@@ -42,15 +42,15 @@ def migrate(
 ) -> str:
     """Migrate the database of DATABASE_URL; return a line that says what was done.
 
-    To go down from the first version drops every table: *database* has to be its name then.
-    Raises `MigrationError`, and `DatabaseNameError` for a name that is missing or wrong.
+    Going down from the first version drops every table, and requires the name of the *database*.
+    Raises `MigrationError`, and `DatabaseNameError` if the name is missing or wrong.
     """
     try:
         engine = open_engine(url, pool_size=1, patient=True)
         try:
             before = current_revision(engine)
             if before is not None and before not in REVISIONS:
-                raise MigrationError("the database is of a newer version of this service")
+                raise MigrationError("the database was migrated by a newer version of this service")
             move = upgrade if direction == "up" else downgrade
             move(engine, database=database, patience_seconds=patience_seconds)
             after = current_revision(engine)
@@ -61,7 +61,7 @@ def migrate(
     except exc.DBAPIError as error:
         if _is_locked_out(error):
             raise MigrationError(
-                "other transactions, or another migration, held the tables for "
+                "other transactions, or another migration, locked the tables for "
                 f"{patience_seconds:.0f} s; nothing was changed"
             ) from None
         raise MigrationError(describe_error(error)) from None
@@ -85,8 +85,8 @@ def upgrade(
 ) -> None:
     """Migrate up to a version in one transaction; concurrent migrations wait for each other.
 
-    Raises `DatabaseNameError` where *database* is given and is not the database's name, and
-    SQLAlchemy's errors, that of the lock after *patience_seconds*.
+    Raises `DatabaseNameError` if *database* is given and is not the database's name, and
+    SQLAlchemy's errors; a lock time-out is raised only after *patience_seconds*.
     """
 
     def step(connection: Connection) -> None:
@@ -102,14 +102,14 @@ def downgrade(
     database: str | None = None,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> None:
-    """Migrate down one version in one transaction; what the lower one cannot hold is lost.
+    """Migrate down one version in one transaction; data that it has no place for is lost.
 
-    From the first version, *database* has to be the database's name. Raises as `upgrade` does,
-    and `CommandError` where there is no version below.
+    From the first version, *database* must be the database's name. Raises what `upgrade` raises,
+    and `CommandError` if there is no lower version.
     """
 
     def step(connection: Connection) -> None:
-        # Looked at under the lock: another process may have gone down a step meanwhile.
+        # Checked under the lock: another process may have gone down a step in the meantime.
         is_first = read_revision(connection) == REVISIONS[0]
         _check_name(connection, database, needed=is_first)
         command.downgrade(_config(connection=connection), "-1")
@@ -118,14 +118,14 @@ def downgrade(
 
 
 def upgrade_sql(dialect: str) -> str:
-    """Return the SQL that makes the tables from nothing."""
+    """Return the SQL that creates all tables."""
     text = io.StringIO()
     command.upgrade(_config(text, dialect=dialect), REVISIONS[-1], sql=True)
     return text.getvalue()
 
 
 def downgrade_sql(dialect: str) -> str:
-    """Return the SQL that goes from the newest version to the one below."""
+    """Return the SQL that migrates from the newest version to the one below."""
     text = io.StringIO()
     lower = (NOTHING, *REVISIONS)[-2]
     command.downgrade(_config(text, dialect=dialect), f"{REVISIONS[-1]}:{lower}", sql=True)
@@ -149,7 +149,7 @@ def _run(engine: Engine, step: Callable[[Connection], None], patience_seconds: f
 
 
 def _exclude_other_migrations(connection: Connection) -> None:
-    """Make others wait until this transaction is over; SQLite does by itself."""
+    """Make other migrations wait until this transaction ends; SQLite does so by itself."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
 
@@ -166,9 +166,11 @@ def _check_name(connection: Connection, given: str | None, *, needed: bool = Fal
     else:
         name = connection.scalar(select(func.current_database()))
     if given is None:
-        raise DatabaseNameError("this drops every table: give the database's name with --database")
+        raise DatabaseNameError(
+            "this drops every table; confirm it with --database and the database's name"
+        )
     if given != name:
-        raise DatabaseNameError("the database has another name; nothing was changed")
+        raise DatabaseNameError("this is not the database's name; nothing was changed")
 
 
 def _config(output: io.StringIO | None = None, **attributes: object) -> Config:

@@ -12,18 +12,18 @@ COMMAND = "python -m falcon_auth migrate"
 
 
 class DatabaseUnfitError(Exception):
-    """The database cannot be served from. The message holds no part of the URL."""
+    """The service cannot use the database. The message quotes no part of the URL."""
 
 
 class DatabaseSilentError(DatabaseUnfitError):
-    """The database does not answer now, so its settings could not be checked."""
+    """The database does not answer, so its state could not be checked."""
 
 
 def open_database(url: str, *, pool_size: int, threshold: int, timeout: int) -> Database:
-    """Return a database that is ready for use; SQLite is migrated on the way.
+    """Return a database that is ready for use, after migrating it if it is SQLite.
 
-    *threshold* and *timeout* (seconds) are the circuit breaker's. Raises `DatabaseUrlError`,
-    `DatabaseUnfitError`, and of that `DatabaseSilentError`.
+    *threshold* and *timeout* (seconds) are the circuit breaker's. Raises `DatabaseUrlError` and
+    `DatabaseUnfitError`, or its subclass `DatabaseSilentError` if the database does not answer.
     """
     engine = open_engine(url, pool_size=pool_size)
     try:
@@ -33,7 +33,7 @@ def open_database(url: str, *, pool_size: int, threshold: int, timeout: int) -> 
         kind = DatabaseUnfitError if engine.dialect.name == "sqlite" else DatabaseSilentError
         raise kind(f"the database cannot be used: {reason}") from None
     finally:
-        engine.dispose()  # No connection is open when a server forks its workers.
+        engine.dispose()  # No connection may be open when a server forks its workers.
     return Database(engine, Breaker("database", threshold=threshold, timeout=timeout))
 
 

@@ -31,7 +31,7 @@ class SqlOutbox:
             write_effects(connection, Effects(messages=tuple(messages)))
 
     def lease(self, channel: str, *, now: float, until: float) -> Message | None:
-        """Update one row under conditions; first look whether that is worth a lock."""
+        """Check without a lock whether a message is due; if so, update one row conditionally."""
         values = {"of_channel": channel, "now": now}
         if self._database.one(_IS_DUE, values) is None:
             return None
@@ -39,7 +39,7 @@ class SqlOutbox:
         return _to_message(rows[0]) if rows else None
 
     def remove_delivered(self, leased: Message) -> bool:
-        """Delete under conditions."""
+        """Delete conditionally."""
         return self._database.change(_REMOVE, _lease_of(leased)) == 1
 
     def postpone(self, leased: Message, *, due_at: float, error: str) -> bool:
@@ -70,12 +70,12 @@ class SqlOutbox:
         return [_to_message(row) for row in rows]
 
     def counts(self) -> list[OutboxCount]:
-        """Go through the table, which holds nothing that was delivered."""
+        """Count all rows; delivered messages are not in the table."""
         rows = self._database.all(_COUNTS, {})
         return [_to_count(row) for row in rows]
 
     def sweep_failed(self, *, failed_before: float) -> int:
-        """Delete by an index of what failed."""
+        """Delete by the index of failed messages."""
         return self._database.change(_SWEEP, {"failed_before": failed_before})
 
 
@@ -107,7 +107,7 @@ _is_due = (
 _IS_DUE = select(_due.c.position).where(*_is_due).limit(1)
 _older = outbox.alias("older")
 _has_older = exists().where(
-    _older.c.user_id == _due.c.user_id,  # Never true of messages that are no user's.
+    _older.c.user_id == _due.c.user_id,  # Never true for messages without a user.
     _older.c.channel == _due.c.channel,
     _older.c.failed_at.is_(None),
     _older.c.position < _due.c.position,
@@ -125,7 +125,7 @@ _LEASE = (
     .values(due_at=bindparam("until"), attempts=outbox.c.attempts + 1)
     .returning(*_COLUMNS)
 )
-# A lease that ran out and was taken by somebody else has another number and end.
+# If a lease expired and the message was leased again, both values differ.
 _this_lease = (
     outbox.c.id == bindparam("of_id"),
     outbox.c.attempts == bindparam("of_attempts"),

@@ -1,4 +1,4 @@
-"""PostgreSQL through psycopg 3: connections whose every wait has a deadline."""
+"""PostgreSQL by psycopg 3: every wait on a connection has a deadline."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sqlalchemy.engine import URL, ExceptionContext
 
 from falcon_auth.stores.sql.fitness import READ_ONLY_STATE
 
-CONNECT_SECONDS = 1.0  # psycopg's own connect_timeout is 2 seconds at least.
-STATEMENT_SECONDS = 2.0  # For a server that hangs; one that lives answers before, by itself:
+CONNECT_SECONDS = 1.0  # psycopg's own connect_timeout is at least 2 s.
+STATEMENT_SECONDS = 2.0  # For a server that hangs. A live server gives up earlier by itself:
 SERVER_STATEMENT_SECONDS = 1.9
-MIGRATION_LOCK_SECONDS = 0.2  # Everybody who wants the table waits behind it.
+MIGRATION_LOCK_SECONDS = 0.2  # Every request that needs the table waits behind it.
 POOL_SECONDS = 1.0  # For one of the pool's connections.
-IDLE_TRANSACTION_SECONDS = 10  # After a machine that froze, its row locks are let go.
+IDLE_TRANSACTION_SECONDS = 10  # After that, the row locks of a frozen machine are released.
 
 Result = TypeVar("Result")
-Wanted = Any  # What psycopg's generators give and take: which way a socket is to be ready.
+Wanted = Any  # What psycopg's generators yield and receive: for what a socket must be ready.
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -40,23 +40,24 @@ class BoundedConnection(psycopg.Connection[Any]):
             return super().wait(gen, interval, timeout or self.statement_seconds)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # The answer may still come: nobody may take it for theirs.
+                # The response may still arrive, and must not be taken for another statement's.
+                self.pgconn.finish()
             raise
 
 
 class PatientConnection(BoundedConnection):
-    """For migrations, whose statements take as long as the tables are large."""
+    """For migrations, whose statements may take long on large tables."""
 
     statement_seconds = None
 
 
 def open_postgres(url: URL, *, pool_size: int, patient: bool = False) -> Engine:
-    """Return an engine for *url*; nothing is connected yet.
+    """Return an engine for *url* without connecting.
 
-    Of several hosts it takes the one that can be written to, unless the URL says otherwise
-    (libpq's `target_session_attrs`). Where a server turns out to be read-only, because another one
-    has become the primary, all connections are thrown away, and new ones find that one.
-    A *patient* one, for migrations, waits for statements without end, but for locks 0.2 s only.
+    Of several hosts it uses the one that accepts writes, unless the URL says otherwise (libpq's
+    `target_session_attrs`). If a server turns out to be read-only because another one has become
+    the primary, all connections are discarded, and new ones find the primary. A *patient* engine,
+    for migrations, has no limit for statements, but waits for locks 0.2 s only.
     """
     seconds = (0, MIGRATION_LOCK_SECONDS) if patient else (SERVER_STATEMENT_SECONDS,) * 2
     statement, lock = (int(each * 1000) for each in seconds)
@@ -69,7 +70,7 @@ def open_postgres(url: URL, *, pool_size: int, patient: bool = False) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         connect_args={
-            "options": f"{own_options} {options}",  # The later ones win.
+            "options": f"{own_options} {options}",  # Later options take precedence.
             "application_name": url.query.get("application_name", "falcon-auth"),
         },
         pool_size=pool_size,
@@ -93,8 +94,8 @@ def open_postgres(url: URL, *, pool_size: int, patient: bool = False) -> Engine:
 def _refuse_dead(connection: Any, _record: Any, _proxy: Any) -> None:
     """Make the pool replace a connection that the server has closed.
 
-    An idle connection with something to read has been closed. Unlike the pool's own ping, to
-    look costs no round trip.
+    An idle connection that is readable has been closed. Unlike the pool's own ping, this check
+    costs no round trip.
     """
     poll = select.poll()
     poll.register(connection.pgconn.socket, select.POLLIN)
@@ -103,9 +104,9 @@ def _refuse_dead(connection: Any, _record: Any, _proxy: Any) -> None:
 
 
 def _leave_read_only_server(context: ExceptionContext) -> None:
-    """Make the pool replace all connections: their server is no longer the primary.
+    """Make the pool replace all connections, because their server is no longer the primary.
 
-    Reading from it would show the past: sessions that were ended meanwhile, for instance.
+    Reading from it would return outdated data, such as sessions that have ended since.
     """
     if getattr(context.original_exception, "sqlstate", None) == READ_ONLY_STATE:
         context.is_disconnect = True
@@ -114,12 +115,13 @@ def _leave_read_only_server(context: ExceptionContext) -> None:
 def _until(
     steps: Generator[Wanted, Wanted, Result], deadline: float
 ) -> Generator[Wanted, Wanted, Result]:
-    """Run psycopg's *steps*, which it resumes ten times a second, until the deadline."""
+    """Run psycopg's *steps*, which are resumed ten times a second, until the deadline."""
     try:
         wanted = next(steps)
         while True:
             ready = yield wanted
-            # What is ready is taken, however late: perhaps this machine was busy, not the server.
+            # A result that is ready is accepted even if late: this machine may have been busy, not
+            # the server.
             if not ready and time.monotonic() >= deadline:
                 raise psycopg.errors.ConnectionTimeout("the server did not answer in time")
             wanted = steps.send(ready)

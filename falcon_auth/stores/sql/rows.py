@@ -23,20 +23,20 @@ FACTOR_COLUMNS = [factors.c[name] for name in _FACTOR_FIELDS]
 
 
 def valid_id(given: str) -> str:
-    """Return *given* if it is a UUID, or an id that no row has: it may come from a URL."""
+    """Return *given* if it is a UUID, else an id that no row has: ids may come from URLs."""
     return given if _ID.fullmatch(given) else NO_ID
 
 
 def to_user(row: Any) -> User:
-    """Make a user of a row that begins with `USER_COLUMNS`."""
+    """Return the user in a row that begins with `USER_COLUMNS`."""
     return User(**dict(zip(_USER_FIELDS, row, strict=False)))
 
 
 def to_factor(row: Any) -> Factor:
-    """Make a factor of a row that begins with `FACTOR_COLUMNS`."""
+    """Return the factor in a row that begins with `FACTOR_COLUMNS`."""
     return Factor(**dict(zip(_FACTOR_FIELDS, row, strict=False)))
 
 
 def to_session(row: Any) -> Session:
-    """Make a session of a row that begins with `SESSION_COLUMNS`."""
+    """Return the session in a row that begins with `SESSION_COLUMNS`."""
     return Session(**dict(zip(_SESSION_FIELDS, row, strict=False)))

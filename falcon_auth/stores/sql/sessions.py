@@ -38,17 +38,17 @@ from falcon_auth.stores.sql.tables import sessions, users
 class SqlSessions:
     """A `SessionStore` on SQLite and PostgreSQL.
 
-    Whoever opens, or ends all of, a user's sessions holds the lock on the user's row meanwhile.
+    Opening a session, and ending all sessions of a user, lock the user's row until the commit.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.count = 0  # When they were last counted.
+        self.count = 0  # As of the last count.
 
     def open(
         self, session: Session, *, login: Login, limit: int, effects: Effects = NO_EFFECTS
     ) -> Opening | None:
-        """Update the user under conditions, make room, insert: in one transaction."""
+        """Update the user conditionally, make room, and insert, in one transaction."""
         with self._database.transaction() as connection:
             checked = login.user
             row = connection.execute(
@@ -73,14 +73,14 @@ class SqlSessions:
             return Opening(to_user(row), evicted)
 
     def find(self, session_id: str) -> tuple[Session, User] | None:
-        """Look the id up, in one query."""
+        """Look up the id in one query."""
         row = self._database.one(_FIND, {"of_id": valid_id(session_id)})
         return None if row is None else (to_session(row), to_user(row[len(SESSION_COLUMNS) :]))
 
     def rotate(
         self, session_id: str, *, expected: int, now: float, expires_at: float
     ) -> Rotation | None:
-        """Compare and set in one statement; one that lost looks again."""
+        """Compare and set in one statement; a caller that lost reads the session again."""
         with self._database.single(writes=True) as connection:
             values = {"of_id": valid_id(session_id), "expected": expected, "now": now}
             rotated = connection.execute(_ROTATE, values | {"new_expiry": expires_at}).first()
@@ -99,7 +99,7 @@ class SqlSessions:
             return ended
 
     def end_all_of(self, user_id: str, *, now: float, effects: Effects = NO_EFFECTS) -> int:
-        """Lock the user, then end them, so that none is opened in between."""
+        """Lock the user, then end the sessions, so that none is opened in between."""
         with self._database.transaction() as connection:
             connection.execute(_LOCK_USER, {"of_id": valid_id(user_id)})
             ended = end_all_of(connection, valid_id(user_id), now)
@@ -113,7 +113,7 @@ class SqlSessions:
         return [to_session(row) for row in rows]
 
     def sweep(self, *, expired_before: float, ended_before: float, limit: int) -> bool:
-        """Delete a slice of each kind; of several processes one sweeps at a time."""
+        """Delete a slice of each kind; only one process sweeps at a time."""
         with self._database.transaction() as connection:
             if not may_sweep(connection):
                 return False
@@ -126,9 +126,9 @@ class SqlSessions:
             return limit in swept
 
     def recount(self) -> bool:
-        """Update `count`; return False: as a chore of housekeeping, it is done.
+        """Update `count`; return False, as a chore of housekeeping without further work.
 
-        On PostgreSQL it is the planner's estimate: to count a million rows takes long.
+        On PostgreSQL it is the planner's estimate, because counting a million rows takes long.
         """
         row = self._database.one(_COUNT[self._database.kind], {})
         self.count = max(0, row[0]) if row else 0
@@ -145,7 +145,7 @@ def end_all_of(connection: Connection, user_id: str, now: float, keep: str = NO_
 
 
 def _sweep(column: Any) -> Any:
-    """Delete a slice of the sessions whose *column* lies before a time; rows in use are left."""
+    """Delete a slice of the sessions whose *column* is before a time, skipping locked rows."""
     slice_ids: Select[Any] = (
         select(sessions.c.id)
         .where(column < bindparam("before"))

@@ -1,4 +1,4 @@
-"""SQLite: write-ahead log, every commit synced, one writer at a time."""
+"""SQLite with a write-ahead log, a sync for every commit, and one writer at a time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ OWNER_ONLY = 0o600  # The file holds password hashes; the log beside it gets the
 
 
 def open_sqlite(url: URL, *, pool_size: int) -> Engine:
-    """Return an engine for the file of *url*, which is made if it is missing.
+    """Return an engine for the file of *url*, which is created if it is missing.
 
-    Raises `OSError` where it cannot be.
+    Raises `OSError` if it cannot be created.
     """
     path = Path(url.database or "")
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
@@ -44,7 +44,7 @@ def _set_up(connection: Any, _record: Any) -> None:
 
 
 def write_ahead(connection: Any, deadline: float) -> None:
-    """Switch the file to write-ahead; SQLite does not wait by itself where others do so too."""
+    """Switch the file to write-ahead mode, waiting for others that do so, as SQLite does not."""
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -57,6 +57,6 @@ def write_ahead(connection: Any, deadline: float) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Begin as a writer: one that began as a reader cannot wait for its turn to write."""
+    """Begin as a writer, because a transaction that began as a reader cannot wait to write."""
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")

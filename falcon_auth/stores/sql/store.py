@@ -1,9 +1,9 @@
 """The SQL store, for SQLite and PostgreSQL.
 
-Uniqueness is the indexes', and every decision on one row is taken inside the statement that acts
-on it, so that each step is right under READ COMMITTED. A decision on several rows locks them first,
-the user's before its sessions', and looks then: a statement that waits for one row sees only that
-one as it is afterwards, and all others as they were before.
+Indexes enforce uniqueness. A decision about one row is made inside the statement that acts on it,
+so that each step is correct under READ COMMITTED. A decision about several rows locks them first,
+the user's before the sessions', and reads them afterwards: a statement that has waited for one row
+sees the new state of that row only, and the old state of all others.
 """
 
 from __future__ import annotations

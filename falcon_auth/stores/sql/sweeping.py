@@ -8,7 +8,7 @@ SWEEP_LOCK = 0x66616C73  # PostgreSQL's advisory locks are numbers that applicat
 
 
 def may_sweep(connection: Connection) -> bool:
-    """Return whether this transaction may sweep; SQLite has one writer at a time anyway."""
+    """Return whether this transaction may sweep; always true on SQLite, which has one writer."""
     if connection.dialect.name == "sqlite":
         return True
     return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))))

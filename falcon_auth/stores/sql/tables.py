@@ -1,4 +1,4 @@
-"""The tables. The migrations make them; a test compares the two."""
+"""The tables. The migrations create them; a test compares the two."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 
-# The migrations, oldest first; a database must be at the last one to be served.
+# The migrations, oldest first; the service requires the last one.
 REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 
 metadata = MetaData(
@@ -40,7 +40,7 @@ metadata = MetaData(
 
 
 class Words(TypeDecorator[tuple[str, ...]]):
-    """A tuple of words, none of which holds a space, as one text."""
+    """A tuple of words without spaces, stored as one text."""
 
     impl = Text
     cache_ok = True
@@ -55,13 +55,13 @@ class Words(TypeDecorator[tuple[str, ...]]):
 
 
 class Members(TypeDecorator[dict[str, Any]]):
-    """The members of a JSON object as text, which any character can be written in."""
+    """The members of a JSON object, stored as text, which can represent any character."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: Mapping[str, Any] | None, _dialect: Dialect) -> str | None:
-        """Write the object in ASCII: PostgreSQL refuses NUL, also where it is escaped in jsonb."""
+        """Encode in ASCII: PostgreSQL refuses NUL, even as an escape in jsonb."""
         return None if value is None else json.dumps(dict(value), separators=(",", ":"))
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> dict[str, Any]:
@@ -70,8 +70,8 @@ class Members(TypeDecorator[dict[str, Any]]):
         return members
 
 
-# Texts have no lengths: the domain bounds every one of them, and SQLite ignores lengths.
-# Times are epoch seconds as the records have them: nothing is lost between stores.
+# Texts have no length limits here: the domain bounds them all, and SQLite ignores such limits.
+# Times are epoch seconds, as in the records, so that no store loses precision.
 
 users = Table(
     "users",
@@ -113,14 +113,14 @@ sessions = Table(
     Column("amr", Words, nullable=False, server_default=text("''")),
     Column("user_agent", Text),
     Column("ip", Text),
-    # The live ones of a user: at most SESSIONS_PER_USER, so their order needs no index.
+    # The open sessions of a user: at most SESSIONS_PER_USER, so they need no sorted index.
     Index(
         "sessions_live_idx",
         _session_user,
         postgresql_where=_ended_at.is_(None),
         sqlite_where=_ended_at.is_(None),
     ),
-    # What the sweep looks for.
+    # For sweeping.
     Index("sessions_expires_at_idx", _expires_at),
     Index(
         "sessions_ended_at_idx",
@@ -148,7 +148,9 @@ audit_events = Table(
     Column("event", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("actor", Text),
-    Column("subject", Uuid(as_uuid=False)),  # No foreign key: the trail outlives the user.
+    Column(
+        "subject", Uuid(as_uuid=False)
+    ),  # No foreign key: the trail is kept when the user is deleted.
     Column("ip", Text),
     Column("user_agent", Text),
     Column("request_id", Text),
@@ -176,7 +178,7 @@ outbox = Table(
     _failed_at,
     Column("error", Text),
     Index("outbox_id_idx", "id", unique=True),
-    # What a worker looks for: what is due, and whether an older one of the same user waits.
+    # For workers: which messages are due, and whether an older one of the same user is waiting.
     Index(
         "outbox_due_idx",
         _channel,
@@ -198,18 +200,18 @@ outbox = Table(
         postgresql_where=_failed_at.is_not(None),
         sqlite_where=_failed_at.is_not(None),
     ),
-    sqlite_autoincrement=True,  # Else positions start again once the newest row is gone.
+    sqlite_autoincrement=True,  # Otherwise positions are reused once the newest row is deleted.
 )
 
 
 def current_revision(engine: Engine) -> str | None:
-    """Return the version of the tables; None where there are none yet."""
+    """Return the version of the tables; None if there are none."""
     with engine.connect() as connection:
         return read_revision(connection)
 
 
 def read_revision(connection: Connection) -> str | None:
-    """Return the version of the tables, as this transaction sees them; None without any."""
+    """Return the version of the tables as this transaction sees them; None if there are none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))

@@ -1,6 +1,6 @@
 """How a user changes, statement by statement; `SqlUsers` runs them in its transactions.
 
-Each locks the user's row first, and only then what belongs to it.
+Each function locks the user's row before any row that belongs to the user.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from falcon_auth.stores.sql.tables import outbox, sessions, users
 
 
 def add_quietly(connection: Connection, insert: Executable, user: User) -> Addition:
-    """Insert *user* by a statement that does nothing on a conflict.
+    """Insert *user* with *insert*, a statement that does nothing on a conflict.
 
-    A look and an insert, whatever there is; only where somebody else registers in between are
-    there more.
+    It runs one query and one insert in every case, and more only if somebody registers the same
+    address or name in between.
     """
     email_taken, name_taken = _find_taken(connection, user)
     result: Addition = "unnamed" if name_taken else "added"
@@ -48,12 +48,12 @@ def add_quietly(connection: Connection, insert: Executable, user: User) -> Addit
 
 
 def verify_email(connection: Connection, user: User, now: float) -> bool:
-    """Note that the address is the user's."""
+    """Mark the user's address as verified."""
     return _change(connection, _VERIFY, user, now=now)
 
 
 def reset_password(connection: Connection, user: User, password_hash: str, now: float) -> bool:
-    """Replace the hash. The version that is compared says whether the address was verified."""
+    """Replace the hash. Comparing the version ensures that `email_verified` is up to date."""
     if not _change(connection, _RESET, user, now=now, new_hash=password_hash):
         return False
     if not user.email_verified:
@@ -62,9 +62,9 @@ def reset_password(connection: Connection, user: User, password_hash: str, now: 
 
 
 def refuse_taken_email(connection: Connection, user: User, email_key: str) -> None:
-    """Raise `DuplicateEmailError` where another user has the address.
+    """Raise `DuplicateEmailError` if another user has the address.
 
-    The index decides, but two users who swap their addresses would wait there for each other.
+    The index has the last word, but two users who swap their addresses would deadlock there.
     """
     others = {"of_id": user.id, "key": email_key}
     if connection.scalar(_EMAIL_OF_ANOTHER, others):
@@ -98,17 +98,17 @@ def rename(connection: Connection, user_id: str, username: str | None, now: floa
 
 
 def lock_unchanged(connection: Connection, user: User) -> bool:
-    """Keep *user* from being deleted meanwhile; False if it is not as it was read."""
+    """Protect *user* from deletion until the commit; False if it has changed since it was read."""
     return connection.execute(_LOCK_UNCHANGED, _as_read(user)).first() is not None
 
 
 def lock_for_change(connection: Connection, user: User) -> bool:
-    """Keep everybody else from changing *user*; False if it is not as it was read."""
+    """Lock *user* until the commit; False if it has changed since it was read."""
     return connection.execute(_LOCK_FOR_CHANGE, _as_read(user)).first() is not None
 
 
 def delete_user(connection: Connection, user_id: str, only_version: int | None) -> int | None:
-    """Delete a user, and before it what points to it; return how many sessions were open."""
+    """Delete a user and everything that refers to it; return how many sessions were open."""
     of_user = {"of_id": valid_id(user_id)}
     row = connection.execute(_LOCK_FOR_DELETION, of_user).first()
     if row is None or only_version not in {None, row.email_version}:
@@ -121,16 +121,17 @@ def delete_user(connection: Connection, user_id: str, only_version: int | None) 
 
 
 def _forget_unproven_ways_in(connection: Connection, user: User) -> None:
-    """Delete the ways in, beside password and sessions, of who registered the address.
+    """Delete every means of logging in other than the password.
 
-    Whoever adds such a way (identities) deletes it here. `_RESET` has changed what the user's row
-    says of factors.
+    Whoever registered the unverified address may have added them. A capability that adds another
+    means (such as identities) deletes it here. `_RESET` has already updated the counters of factors
+    in the user's row.
     """
     connection.execute(_DELETE_FACTORS, {"of_id": user.id})
 
 
 def _find_taken(connection: Connection, user: User) -> tuple[bool, bool]:
-    """Return whether the address is somebody's, and whether the name is."""
+    """Return whether the address is taken, and whether the name is."""
     values = {"key": user.email_key, "name": user.username_key}
     email_taken, name_taken = connection.execute(_TAKEN, values).one()
     return bool(email_taken), bool(name_taken)
@@ -155,13 +156,15 @@ def _as_read(user: User) -> dict[str, Any]:
 
 @contextmanager
 def _unless_taken(refusal: type[AuthError]) -> Iterator[None]:
-    """Raise *refusal* where the block breaks a unique index; the driver's error quotes the row."""
+    """Raise *refusal* if the block violates a unique index, without the driver's error."""
     taken = False
     try:
         yield
     except exc.IntegrityError:
         taken = True
-    if taken:  # Outside the handler: nothing of the driver's error stays with this one.
+    if (
+        taken
+    ):  # Outside the handler, so that the driver's error, which quotes the row, is not its context.
         raise refusal
 
 
@@ -235,7 +238,7 @@ _of_this_user = bindparam("of_id", type_=users.c.id.type)
 _DELETE_SESSIONS = (
     delete(sessions).where(sessions.c.user_id == _of_this_user).returning(sessions.c.ended_at)
 )
-# The recovery codes go with the set that they belong to.
+# Recovery codes are deleted with their set (ON DELETE CASCADE).
 _DELETE_FACTORS = delete(factors).where(factors.c.user_id == _of_this_user)
 _DELETE_MESSAGES = delete(outbox).where(outbox.c.user_id == _of_this_user)
 _DELETE = delete(users).where(_this_user)

@@ -22,7 +22,7 @@ from falcon_auth.stores.sql.tables import sessions, users
 
 
 class SqlUsers:
-    """A `UserStore` on SQLite and PostgreSQL. Uniqueness is the indexes'."""
+    """A `UserStore` on SQLite and PostgreSQL. Indexes enforce uniqueness."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -43,29 +43,29 @@ class SqlUsers:
             write_effects(connection, effects)
 
     def add_quietly(self, user: User, *, effects: Mapping[Addition, Effects]) -> Addition:
-        """Look and insert in one transaction."""
+        """Check and insert in one transaction."""
         with self._database.transaction() as connection:
             result = user_changes.add_quietly(connection, self._insert, user)
             write_effects(connection, effects[result])
             return result
 
     def add_many(self, users: Sequence[User]) -> dict[str, type[AuthError]]:
-        """Insert those that are free in one transaction."""
+        """Insert those without a conflict in one transaction."""
         with self._database.transaction() as connection:
             return add_users(connection, users)
 
     def list_by_email(self, *, after: str, limit: int) -> list[User]:
-        """Read a page by the index; the order is that of the database's texts."""
+        """Read a page by the index, in the database's order of texts."""
         rows = self._database.all(_PAGE, {"after": after, "page": limit})
         return [to_user(row) for row in rows]
 
     def find_by_email(self, key: str) -> User | None:
-        """Look the key up, in one query."""
+        """Look up the key in one query."""
         row = self._database.one(_BY_EMAIL, {"key": key})
         return None if row is None else to_user(row)
 
     def upgrade_hash(self, login: Login) -> None:
-        """Compare and set in one statement, which can be repeated."""
+        """Compare and set in one statement, which is repeatable."""
         checked = login.user.password_hash
         values = {"of_id": login.user.id, "checked": checked, "new": login.upgraded_hash or checked}
         self._database.change(_UPGRADE_HASH, values)
@@ -81,8 +81,8 @@ class SqlUsers:
     ) -> Change | None:
         """Lock the user, then the session; what is true then stays so until the commit.
 
-        On PostgreSQL, conditions on other rows do not hold where they are part of the update that
-        waits for the user's row: they are looked up as of before the wait.
+        On PostgreSQL, an update that waits for the user's row evaluates conditions on other rows as
+        of before the wait, so they are checked separately, after locking.
         """
         with self._database.transaction() as connection:
             of_user = {"of_id": user.id, "of_version": user.password_version}
@@ -112,7 +112,7 @@ class SqlUsers:
     def set_active(
         self, user_id: str, *, active: bool, now: float, effects: Effects = NO_EFFECTS
     ) -> Change | None:
-        """Update, and end the sessions where it disables, in one transaction."""
+        """Update, and end the sessions if the user is disabled, in one transaction."""
         with self._database.transaction() as connection:
             values = {"of_id": valid_id(user_id), "active": active, "now": now}
             if not connection.execute(_SET_ACTIVE, values).rowcount:
@@ -124,7 +124,7 @@ class SqlUsers:
     # --- The life of an account
 
     def find(self, user_id: str) -> User | None:
-        """Look the id up, in one query."""
+        """Look up the id in one query."""
         row = self._database.one(_BY_ID, {"of_id": valid_id(user_id)})
         return None if row is None else to_user(row)
 
@@ -181,7 +181,7 @@ class SqlUsers:
     def rename(
         self, user_id: str, username: str | None, *, now: float, effects: Effects = NO_EFFECTS
     ) -> User | None:
-        """Update in one statement; the index decides who has a name."""
+        """Update in one statement; the index decides conflicts."""
         with self._database.transaction() as connection:
             renamed = user_changes.rename(connection, user_id, username, now)
             if renamed is not None:
@@ -191,7 +191,7 @@ class SqlUsers:
     def delete(
         self, user_id: str, *, only_version: int | None = None, effects: Effects = NO_EFFECTS
     ) -> Change | None:
-        """Lock the user, then delete all of it, in one transaction."""
+        """Lock the user, then delete everything, in one transaction."""
         with self._database.transaction() as connection:
             live = user_changes.delete_user(connection, user_id, only_version)
             if live is None:

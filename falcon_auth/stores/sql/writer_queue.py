@@ -1,10 +1,10 @@
 """SQLite's single writer: first come, first served, with one commit for all that wait.
 
-SQLite lets one connection write at a time and has the others poll for the lock, the unlucky ones
-for seconds. Here threads queue before they take a connection, so that readers always find one, and
-they share a single connection for writing. The thread in turn leaves the commit to the next in
-line, where there is one: many transactions, each in a savepoint of its own, then wait for the
-disk once. Nobody returns before the commit that holds their changes.
+SQLite lets one connection write at a time, and makes the others poll for the lock, for seconds if
+they are unlucky. Here threads queue before they take a connection, so that connections are left for
+readers, and share a single connection for writing. A thread leaves the commit to the next in line,
+if there is one, so that many transactions, each in a savepoint of its own, wait for the disk only
+once. No thread returns before the commit that includes its changes.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from sqlalchemy import Connection, Engine, exc
 from falcon_auth.errors import StoreUnavailableError
 
 WAIT_SECONDS = 2.0  # For the turn and, where another process writes, for the file's lock.
-# SQLite's own waiting sleeps for up to 100 ms at a time: beside another process that writes all
-# the time it would hardly ever look at the right moment.
+# SQLite's own busy handler sleeps for up to 100 ms at a time: beside another process that writes
+# continuously, it would hardly ever try at the right moment.
 POLL_SECONDS = 0.002
-MOST_IN_GROUP = 64  # Transactions that one commit takes: the first of them waits for the last,
-GROUP_SECONDS = 0.02  # though never much longer than this.
+MOST_IN_GROUP = 64  # Transactions per commit, since the first of them waits for the last,
+GROUP_SECONDS = 0.02  # and how long a group stays open.
 
 log = structlog.get_logger("falcon_auth.database")
 
 
 class FairLock:
-    """A lock that goes to the thread that has waited longest. Not reentrant."""
+    """A lock that is granted in the order of requests. Not reentrant."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -41,7 +41,7 @@ class FairLock:
 
     @property
     def waiting(self) -> int:
-        """How many threads wait for the one that holds the lock."""
+        """How many threads are waiting for the lock."""
         return max(0, len(self._line) - 1)
 
     def acquire(self, seconds: float | None = None) -> bool:
@@ -55,7 +55,7 @@ class FairLock:
             return False
 
     def pass_on(self) -> bool:
-        """Hand the lock to the next in line; return False, and keep it, where nobody waits."""
+        """Pass the lock to the next thread in line; return False, and keep it, if there is none."""
         with self._lock:
             if len(self._line) == 1:
                 return False
@@ -72,7 +72,7 @@ class FairLock:
 
 
 class _Group:
-    """Transactions that share one commit: all are kept, or all are lost."""
+    """Transactions that share one commit: all of them are kept, or all are lost."""
 
     def __init__(self, seconds: float) -> None:
         self._full_at = time.monotonic() + seconds
@@ -82,46 +82,48 @@ class _Group:
 
     @property
     def is_full(self) -> bool:
-        """Whether it takes no further transaction."""
+        """Whether it accepts no further transaction."""
         return self.size >= MOST_IN_GROUP or time.monotonic() >= self._full_at
 
 
 class WriterQueue:
     """Gives the transactions on a SQLite file their turns. Safe to call from any thread.
 
-    A commit takes no transaction that comes more than *group_seconds* after the first.
+    A transaction that comes more than *group_seconds* after the first of a group is not added to
+    it.
     """
 
     def __init__(self, engine: Engine, *, group_seconds: float = GROUP_SECONDS) -> None:
         self._engine = engine
         self._group_seconds = group_seconds
         self._turn = FairLock()
-        # Only the thread that has the turn touches these two.
+        # Only the thread whose turn it is uses these two.
         self._connection: Connection | None = None
         self._group: _Group | None = None
 
     @property
     def waiting(self) -> int:
-        """How many threads wait for their turn."""
+        """How many threads are waiting for their turn."""
         return self._turn.waiting
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Run statements that hold together; they are on the disk when the block is left.
+        """Run statements as one transaction, which is on disk when the block is left.
 
-        They are undone if the block raises. Raises `StoreUnavailableError` where the turn did not
-        come within 2 s, or where the shared commit failed: nothing was changed then. SQLAlchemy's
-        errors pass, of the statements as of the commit.
+        It is rolled back if the block raises. Raises `StoreUnavailableError`, with nothing changed,
+        if the turn did not come within 2 s or the shared commit failed. SQLAlchemy's errors
+        propagate, from statements and from the commit.
         """
         with self.single() as connection, _savepoint(connection):
             yield connection
 
     @contextmanager
     def single(self) -> Iterator[Connection]:
-        """Run statements each of which stands alone; otherwise as `transaction` does.
+        """Run independent statements; otherwise like `transaction`.
 
-        SQLite undoes a statement that fails by itself. Without a savepoint the turn is shorter:
-        each statement lets other threads run Python, and they hold the whole line up meanwhile.
+        SQLite itself undoes a statement that fails, so no savepoint is needed. That makes the turn
+        shorter: each statement releases the interpreter lock, and the whole queue waits until this
+        thread gets it back.
         """
         deadline = time.monotonic() + WAIT_SECONDS
         if not self._turn.acquire(WAIT_SECONDS):
@@ -142,7 +144,8 @@ class WriterQueue:
         finally:
             self._end_turn(connection, group)
             group.over.wait()
-            # A refusal too waits for the commit: what it was decided on may be lost with the group.
+            # A refusal waits for the commit as well, because the state that it is based on may be
+            # lost with the group.
             if not group.kept and not statement_failed:
                 raise StoreUnavailableError
 
@@ -155,7 +158,7 @@ class WriterQueue:
     def _join_group(self, deadline: float) -> tuple[Connection, _Group]:
         if self._connection is None:
             self._connection = self._engine.connect()
-            self._connection.detach()  # Those of the pool are for readers.
+            self._connection.detach()  # The pool's connections are for readers.
             _driver(self._connection).execute("PRAGMA busy_timeout = 0")
         if self._group is None:
             _begin(self._connection, deadline)
@@ -164,8 +167,8 @@ class WriterQueue:
         return self._connection, self._group
 
     def _end_turn(self, connection: Connection, group: _Group) -> None:
-        """Pass the turn on, with the duty to commit; commit where nobody is there to take it."""
-        intact = _in_transaction(connection)  # A full disk, say, makes SQLite undo everything.
+        """Pass on the turn, with the duty to commit; commit if nobody is waiting."""
+        intact = _in_transaction(connection)  # A full disk makes SQLite roll back everything.
         if intact and not group.is_full and self._turn.pass_on():
             return
         try:
@@ -181,7 +184,7 @@ class WriterQueue:
 
     def _drop_connection(self) -> None:
         if self._connection is not None:
-            self._connection.close()  # What was not committed is undone.
+            self._connection.close()  # Uncommitted changes are rolled back.
             self._connection = None
 
 
@@ -220,6 +223,6 @@ def _driver(connection: Connection) -> sqlite3.Connection:
 
 
 def _is_busy(error: Any) -> bool:
-    """Return whether another connection has the lock; the low byte is the primary code."""
+    """Return whether another connection holds the lock; the low byte is the primary code."""
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF == sqlite3.SQLITE_BUSY

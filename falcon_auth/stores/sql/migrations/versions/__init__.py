@@ -1,1 +1,1 @@
-"""One module a version; `falcon_auth.stores.sql.tables.REVISIONS` lists them in order."""
+"""One module per version; `falcon_auth.stores.sql.tables.REVISIONS` lists them in order."""

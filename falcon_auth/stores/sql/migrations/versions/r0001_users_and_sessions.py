@@ -1,4 +1,4 @@
-"""Make users and sessions."""
+"""Create users and sessions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables and what they are looked up by."""
+    """Create the tables and their indexes."""
     op.create_table(
         "users",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
@@ -57,6 +57,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget all users and sessions."""
+    """Drop all users and sessions."""
     op.drop_table("sessions")
     op.drop_table("users")

@@ -1,4 +1,4 @@
-"""Make the counters of attempts."""
+"""Create the counters of attempts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the table; on PostgreSQL it is not logged: a crash may forget a minute's attempts."""
+    """Create the table; on PostgreSQL it is unlogged, because a crash may lose recent attempts."""
     unlogged = op.get_context().dialect.name == "postgresql"
     op.create_table(
         "counters",
@@ -25,5 +25,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget the counters."""
+    """Drop the counters."""
     op.drop_table("counters")

@@ -10,7 +10,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add columns with constant defaults, which no table is rewritten for, and two tables."""
+    """Add columns with constant defaults, which rewrite no table, and two tables."""
     zero, empty, no = sa.text("0"), sa.text("''"), sa.false()
     op.add_column(
         "users", sa.Column("email_version", sa.Integer, nullable=False, server_default=zero)
@@ -55,7 +55,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget all of it."""
+    """Drop them."""
     op.drop_table("outbox")
     op.drop_table("audit_events")
     op.drop_column("sessions", "amr")

@@ -1,4 +1,4 @@
-"""Index the outbox by what its workers ask for."""
+"""Index the outbox for the queries of its workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FAILED = sa.text("failed_at IS NOT NULL")
 
 
 def upgrade() -> None:
-    """Add the indexes. No version before this one delivers, so the table is small."""
+    """Add the indexes. No earlier version delivers messages, so the table is small."""
     op.create_index("outbox_id_idx", "outbox", ["id"], unique=True)
     op.create_index(
         "outbox_due_idx",

@@ -1,4 +1,4 @@
-"""Add second factors, recovery codes, and the challenges that were answered."""
+"""Add second factors, recovery codes, and spent challenges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Add columns with constant defaults, which no table is rewritten for, and three tables."""
+    """Add columns with constant defaults, which rewrite no table, and three tables."""
     zero, empty, no = sa.text("0"), sa.text("''"), sa.false()
     for name in ("factor_count", "factors_version"):
         op.add_column("users", sa.Column(name, sa.Integer, nullable=False, server_default=zero))
@@ -60,7 +60,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget all of it: users with a second factor log in by password alone then."""
+    """Drop them; users with a second factor can then log in with the password alone."""
     for table in ("spent_challenges", "recovery_codes", "factors"):
         op.drop_table(table)
     for name in ("factors_version", "factor_count"):
