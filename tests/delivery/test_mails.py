@@ -172,7 +172,7 @@ def test_no_mail_loads_anything_and_each_suits_the_dark(topic):
 def test_a_second_try_is_the_same_mail_byte_for_byte():
     message = queued("reset")
 
-    assert composer_with(now=NOW + 9).make(message) == composer_with().compose(message)
+    assert composer_with(now=NOW + 9).compose(message) == composer_with().compose(message)
 
 
 def test_what_a_user_wrote_is_no_markup_and_no_second_line():

@@ -284,7 +284,7 @@ def test_a_link_that_someone_put_beside_it_is_not_followed(path, tmp_path, name)
     path.with_name(name).symlink_to(victim)
 
     if name.endswith("lock"):
-        with pytest.raises(SnapshotError, match="cannot be locked by one beside it: Too many"):
+        with pytest.raises(SnapshotError, match="cannot be locked: Too many"):
             Snapshot(path, MemoryStore()).load()
     else:
         write(path, a_user())
@@ -412,7 +412,7 @@ def test_what_is_no_file_is_refused(path, tmp_path):
         (path, "is not a file"),
         (folder, "is not a file"),
         (loop, "cannot be read: Too many levels of symbolic links"),
-        (tmp_path / "missing" / "users.json", "cannot be locked by one beside it: No such file"),
+        (tmp_path / "missing" / "users.json", "cannot be locked: No such file"),
     ]:
         with pytest.raises(SnapshotError, match=fault):
             Snapshot(refused, MemoryStore()).load()
