@@ -29,6 +29,11 @@ class _Lazy(NamedTuple):
 
 # The help is the first sentence of the command's own.
 COMMANDS = {
+    "capacity": _Lazy(
+        "capacity",
+        "capacity",
+        "Say how many cores, processes and database writes a number of users needs.",
+    ),
     "hash-cost": _Lazy(
         "hash_cost",
         "hash_cost",
