@@ -53,6 +53,8 @@ class User:
     factor_count: int = 0  # Second factors that count; kept here so that no request looks them up.
     factors_version: int = 0  # Counts changes of the factors, and of the recovery codes.
     is_active: bool = True
+    roles: tuple[str, ...] = ()  # The names of the user's roles, sorted.
+    scopes: frozenset[str] = frozenset()  # What these roles allow, as they are defined now.
     created_at: float
     updated_at: float
     last_login_at: float | None = None
@@ -63,9 +65,22 @@ class User:
         return self.password_hash != NO_PASSWORD
 
     @property
+    def has_roles(self) -> bool:
+        """Whether the user has any role."""
+        return bool(self.roles)
+
+    @property
     def username_key(self) -> str | None:
         """The name in lower case: names are ASCII and unique without regard to case."""
         return None if self.username is None else self.username.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A name for scopes that are granted together."""
+
+    name: str
+    scopes: tuple[str, ...]  # Sorted.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,9 +247,13 @@ class Caller:
 
     user: User
     session: Session
-    scopes: frozenset[str] = frozenset()  # What the user may do (RFC 6749, 3.3).
 
     # What the claims of a token have too: a guarded resource runs here and beside a verifier.
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What the user may do (RFC 6749, 3.3); `admin` stands for every scope."""
+        return self.user.scopes
 
     @property
     def email(self) -> str:

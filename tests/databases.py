@@ -114,6 +114,7 @@ def postgres_url(migrated_postgres_url):
             "spent_challenges",
         ):
             connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names from above
+        connection.execute(text("DELETE FROM roles WHERE name <> 'admin'"))
     engine.dispose()
     return migrated_postgres_url
 

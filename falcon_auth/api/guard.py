@@ -2,23 +2,24 @@
 
 A resource class, or one of its responders, can ask for more than a token:
 
-    @requires(recent=True)
+    @requires("notes:write", recent=True)
     class Deletion: ...
 
     class Notes:
-        @requires(factor=True)
+        @requires("notes:write")
         def on_put(self, req, resp): ...
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from falcon import Request, Response
 
-from falcon_auth.errors import MissingTokenError
+from falcon_auth.access.scopes import is_scope, lacking
+from falcon_auth.errors import InsufficientScopeError, MissingTokenError
 from falcon_auth.factors.recency import Proven, Recency
 
 Kind = TypeVar("Kind", bound=type)
@@ -32,12 +33,15 @@ _REQUIREMENT = "_falcon_auth_requirement"
 class Requirement:
     """What a guarded operation asks for beside a valid token."""
 
+    scopes: frozenset[str] = frozenset()
     recent: bool = False
     factor: bool = False
 
     def __or__(self, other: Requirement) -> Requirement:
         """Ask for what either asks for."""
-        return Requirement(self.recent or other.recent, self.factor or other.factor)
+        return Requirement(
+            self.scopes | other.scopes, self.recent or other.recent, self.factor or other.factor
+        )
 
 
 NOTHING_MORE = Requirement()
@@ -54,16 +58,19 @@ def requires(
 ) -> Callable[[Guarded], Guarded]:
     """Have a resource class, or one responder, ask for more than a valid token.
 
+    *scopes*: whoever calls has all of them, or `admin`, else the answer is 403 INSUFFICIENT_SCOPE.
     *recent*: whoever calls proved who they are within RECENT_LOGIN_MINUTES, with their second
     factor where they have one; *factor*: the session was opened or confirmed with one. Else the
     answer is 401 STEP_UP_REQUIRED (RFC 9470). Of a class and a responder, or several of these
     decorators, all hold; subclasses inherit it.
 
-    Raises `TypeError` for *scopes*, which this version does not know.
+    Raises `TypeError` for what is not a scope (RFC 6749, 3.3), the decorated class among others.
     """
-    if scopes:
-        raise TypeError("scopes are not known yet; ask for recent or factor")
-    wanted = Requirement(recent, factor)
+    for scope in scopes:
+        if not isinstance(scope, str) or not is_scope(scope):
+            message = f"{scope!r} is not a scope; a scope is a word such as 'notes:write'"
+            raise TypeError(message)
+    wanted = Requirement(frozenset(scopes), recent, factor)
 
     def mark(guarded: Guarded) -> Guarded:
         setattr(guarded, _REQUIREMENT, requirement_of(guarded) | wanted)
@@ -99,6 +106,14 @@ def requirements_of(
     return found
 
 
+class Bearer(Proven, Protocol):
+    """Whoever a token speaks for: a `Caller`, or the `Claims` of a token elsewhere."""
+
+    @property
+    def scopes(self) -> Collection[str]:
+        """What they may do (RFC 6749, 3.3)."""
+
+
 class Guard:
     """Middleware that requires a valid access token and sets `req.context.caller`.
 
@@ -108,7 +123,7 @@ class Guard:
 
     def __init__(
         self,
-        authenticate: Callable[[str], Proven],
+        authenticate: Callable[[str], Bearer],
         answers: Callable[[Request], bool],
         requirement_for: Callable[[Request], Requirement],
         recency: Recency,
@@ -125,10 +140,10 @@ class Guard:
         resource: object,
         params: dict[str, Any],  # noqa: ARG002 - Falcon's shape
     ) -> None:
-        """Refuse a request without a valid access token, or without the proof that is asked for.
+        """Refuse a request without a valid access token, or without what is asked for beside it.
 
-        Raises `MissingTokenError`, `InvalidTokenError`, `ExpiredTokenError`,
-        `RevokedTokenError`, `StepUpRequiredError`, `StoreUnavailableError`.
+        Raises `MissingTokenError`, `InvalidTokenError`, `ExpiredTokenError`, `RevokedTokenError`,
+        `InsufficientScopeError`, `StepUpRequiredError`, `StoreUnavailableError`.
         """
         if is_public(resource) or not self._answers(req):
             return
@@ -136,6 +151,8 @@ class Guard:
         req.context.caller = caller
         wanted = self._requirement_for(req)
         if wanted is not NOTHING_MORE:
+            if lacking(caller.scopes, wanted.scopes):
+                raise InsufficientScopeError(sorted(wanted.scopes))
             self._recency.check(caller, recent=wanted.recent, factor=wanted.factor)
 
 

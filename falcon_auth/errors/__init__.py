@@ -15,6 +15,7 @@ from falcon_auth.errors.accounts import (
     EmailNotVerifiedError,
     FactorRequiredError,
     InsufficientScopeError,
+    LastAdministratorError,
     RegistrationClosedError,
 )
 from falcon_auth.errors.authentication import (
@@ -83,6 +84,7 @@ __all__ = [
     "InvalidCredentialsError",
     "InvalidEmailError",
     "InvalidTokenError",
+    "LastAdministratorError",
     "MalformedJsonError",
     "MalformedRequestError",
     "MethodNotAllowedError",
@@ -139,6 +141,7 @@ CATALOGUE: Mapping[str, type[AuthError]] = {
         DuplicateEmailError,
         DuplicateUsernameError,
         FactorRequiredError,
+        LastAdministratorError,
         RateLimitedError,
         InternalError,
         OverloadedError,

@@ -77,3 +77,12 @@ class FactorRequiredError(AuthError):
     code = "FACTOR_REQUIRED"
     title = "The last factor cannot be removed"
     default_detail = "A role of yours asks for a second factor; add another one first."
+
+
+class LastAdministratorError(AuthError):
+    """The change would leave nobody who has the scope `admin` and is active."""
+
+    status = 409
+    code = "LAST_ADMINISTRATOR"
+    title = "The last administrator cannot be taken away"
+    default_detail = "Nobody else is an administrator; make somebody one first."

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from falcon_auth.access.scopes import is_scope
 from falcon_auth.errors import ExpiredTokenError, InvalidTokenError
 from falcon_auth.keys import Key, KeySource, UnfitKeyError
 from falcon_auth.keys.compact import ACCESS, verify_compact
@@ -124,6 +125,19 @@ class TokenClaims:
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise InvalidTokenError(name)
         return tuple(value)
+
+    def scopes(self) -> frozenset[str]:
+        """Return the claim `scope`, none where it is missing (RFC 9068, 2.2.3).
+
+        Raises `InvalidTokenError` unless it is scopes with a space between them.
+        """
+        value = self._members.get("scope", "")
+        if not isinstance(value, str):
+            raise InvalidTokenError("scope")
+        scopes = value.split(" ") if "scope" in self._members else []
+        if not all(map(is_scope, scopes)):
+            raise InvalidTokenError("scope")
+        return frozenset(scopes)
 
 
 class SignedTokens:

@@ -34,6 +34,7 @@ class Claims:
     auth_time: int  # When the user last authenticated (OpenID Connect Core, 2).
     amr: tuple[str, ...]  # Authentication methods (RFC 8176).
     audience: tuple[str, ...] = ()  # aud
+    scopes: frozenset[str] = frozenset()  # scope: what the user may do (RFC 6749, 3.3).
 
     @property
     def email(self) -> str | None:
@@ -165,13 +166,15 @@ class TokenCodec:
 
     def _claims_of(self, user: User, session: Session) -> dict[str, Any]:
         subject = user.id if self._subject == "id" else user.email
-        return {
+        claims = {
             "sub": subject,
             "uid": user.id,
             "sid": session.id,
             "auth_time": int(session.auth_time),
             "amr": list(session.amr),
         }
+        # RFC 9068, 2.2.3: a string, with a space between scopes.
+        return claims | {"scope": " ".join(sorted(user.scopes))} if user.scopes else claims
 
 
 def _session_claims(claims: TokenClaims) -> Mapping[str, Any]:
@@ -185,4 +188,5 @@ def _session_claims(claims: TokenClaims) -> Mapping[str, Any]:
         "audience": claims.audience,
         "auth_time": claims.integer("auth_time"),
         "amr": claims.words("amr"),
+        "scopes": claims.scopes(),
     }

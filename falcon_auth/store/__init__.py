@@ -25,6 +25,7 @@ from falcon_auth.store.audit import AuditStore
 from falcon_auth.store.changes import Change
 from falcon_auth.store.factors import Activation, FactorStore, Holder
 from falcon_auth.store.outbox import MAX_WAITING_PER_USER, OutboxCount, OutboxStore
+from falcon_auth.store.roles import Authority, RoleChange, RoleStore
 from falcon_auth.store.sessions import Opening, Rotation, SessionStore
 from falcon_auth.store.users import Addition, UserStore
 
@@ -33,12 +34,15 @@ __all__ = [
     "Activation",
     "Addition",
     "AuditStore",
+    "Authority",
     "Change",
     "FactorStore",
     "Holder",
     "Opening",
     "OutboxCount",
     "OutboxStore",
+    "RoleChange",
+    "RoleStore",
     "Rotation",
     "SessionStore",
     "Store",
@@ -60,6 +64,10 @@ class Store(Protocol):
     @property
     def factors(self) -> FactorStore:
         """The second factors."""
+
+    @property
+    def roles(self) -> RoleStore:
+        """The roles."""
 
     @property
     def audit(self) -> AuditStore:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from falcon_auth.errors import AuthError
 from falcon_auth.models import NO_EFFECTS, Effects, Login, Session, User
 from falcon_auth.store.changes import Change
+from falcon_auth.store.roles import Authority
 
 # The outcome of adding a user. *unnamed*: it was added without the user name, which was taken.
 Addition = Literal["added", "unnamed", "taken"]
@@ -17,12 +18,18 @@ class UserStore(Protocol):
     """The users."""
 
     def add(
-        self, user: User, session: Session | None = None, *, effects: Effects = NO_EFFECTS
+        self,
+        user: User,
+        session: Session | None = None,
+        *,
+        by: Authority | None = None,
+        effects: Effects = NO_EFFECTS,
     ) -> None:
         """Store a new user, and the first session if there is one, both or neither.
 
         Raises `DuplicateEmailError` or `DuplicateUsernameError`. Of many concurrent callers with
-        the same e-mail key, exactly one succeeds.
+        the same e-mail key, exactly one succeeds. Touches the scopes of the user's roles; raises
+        `NotFoundError` if one of them is not defined.
         """
 
     def add_quietly(self, user: User, *, effects: Mapping[Addition, Effects]) -> Addition:
@@ -38,7 +45,7 @@ class UserStore(Protocol):
         Returns, by user id, why the others were refused: `DuplicateEmailError`, even if the name is
         taken as well, or `DuplicateUsernameError`. If several of *users* have the same address or
         name, the first is stored. An id that exists counts as a taken address, because that user
-        was stored before.
+        was stored before. Roles that are not defined are left out.
         """
 
     def list_by_email(self, *, after: str, limit: int) -> list[User]:
@@ -81,9 +88,18 @@ class UserStore(Protocol):
         """
 
     def set_active(
-        self, user_id: str, *, active: bool, now: float, effects: Effects = NO_EFFECTS
+        self,
+        user_id: str,
+        *,
+        active: bool,
+        now: float,
+        by: Authority | None = None,
+        effects: Effects = NO_EFFECTS,
     ) -> Change | None:
-        """Enable or disable a user; disabling ends all sessions. None if there is no such user."""
+        """Enable or disable a user; disabling ends all sessions. None if there is no such user.
+
+        Touches the user's scopes. Raises `LastAdministratorError`.
+        """
 
     def tell(self, user: User, effects: Effects) -> bool:
         """Write effects, mainly messages to *user*, that belong to no other change.
@@ -134,10 +150,16 @@ class UserStore(Protocol):
         """
 
     def delete(
-        self, user_id: str, *, only_version: int | None = None, effects: Effects = NO_EFFECTS
+        self,
+        user_id: str,
+        *,
+        only_version: int | None = None,
+        by: Authority | None = None,
+        effects: Effects = NO_EFFECTS,
     ) -> Change | None:
-        """Delete a user and everything stored about them: sessions, factors, and messages.
+        """Delete a user and everything stored about them: sessions, factors, roles, and messages.
 
         With *only_version*, only if the user's `email_version` is still that one. Returns None if
-        nothing was deleted. The audit trail is kept.
+        nothing was deleted. The audit trail is kept. Touches the user's scopes. Raises
+        `LastAdministratorError`.
         """

@@ -326,6 +326,7 @@ def test_the_catalogue_is_what_the_contract_lists():
         "SECOND_FACTOR_REQUIRED",
         "FACTOR_INVALID",
         "FACTOR_REQUIRED",
+        "LAST_ADMINISTRATOR",
         "ACCOUNT_DISABLED",
         "EMAIL_NOT_VERIFIED",
         "REGISTRATION_CLOSED",

@@ -103,9 +103,10 @@ def test_public_and_requires_exclude_each_other():
             app.add_route("/open", resource)
 
 
-def test_scopes_are_refused_rather_than_passed_over():
-    with pytest.raises(TypeError, match="scopes"):
-        requires("notes:write")
+@pytest.mark.parametrize("wrong", [Notes, "two scopes", "", 'quo"te', "ä", None])
+def test_what_is_not_a_scope_is_refused(wrong):
+    with pytest.raises(TypeError, match="scope"):
+        requires(wrong)
 
 
 def test_a_verifier_elsewhere_asks_by_the_claims_of_the_token(clock):

@@ -23,7 +23,7 @@ from store_records import new_session, new_user
 
 from falcon_auth.errors import ConfigurationError
 from falcon_auth.housekeeping import Housekeeper
-from falcon_auth.models import Login, Session, User
+from falcon_auth.models import Login, Role, Session, User
 from falcon_auth.stores.memory.snapshot import Snapshot, SnapshotError
 from falcon_auth.stores.memory.store import MemoryStore
 
@@ -174,6 +174,22 @@ def test_more_records_than_a_batch_are_written_whole(path):
     assert read(path) == (users, sessions)
 
 
+def test_roles_are_written_and_loaded(path, open_snapshot):
+    store = MemoryStore()
+    snapshot = open_snapshot(store)
+    for role in (Role("editor", ("notes:read", "notes:write")), Role("nothing", ())):
+        store.roles.define(role)
+    store.users.add(a_user(roles=("editor", "nothing")))
+    snapshot.close()
+
+    loaded = MemoryStore()
+    open_snapshot(loaded)
+
+    assert loaded.roles.list() == store.roles.list()
+    assert loaded.users.find("id-of-ada") == store.users.find("id-of-ada")
+    assert loaded.users.find("id-of-ada").scopes == {"notes:read", "notes:write"}
+
+
 def test_a_missing_file_is_an_empty_store(path, open_snapshot):
     """The first write makes it, so that a place that cannot be written is seen early."""
     snapshot = open_snapshot(store := MemoryStore())
@@ -196,6 +212,9 @@ CHANGES = {
     "a password": lambda store: store.users.change_password(
         a_user(), "another hash", keep_session="id-of-one", now=5.0
     ),
+    "a role": lambda store: store.roles.define(Role("editor", ())),
+    "a role's end": lambda store: (store.roles.define(Role("e", ())), store.roles.delete("e")),
+    "a grant": lambda store: store.roles.change("id-of-ada", grant=["admin"], now=5.0),
     "a user disabled": lambda store: store.users.set_active("id-of-ada", active=False, now=5.0),
     "a log-in": lambda store: store.sessions.open(a_session("two"), login=Login(a_user()), limit=9),
     "a refresh": lambda store: store.sessions.rotate(
@@ -310,7 +329,8 @@ def test_a_file_behind_a_link_stays_behind_it(path, tmp_path, open_snapshot):
 
 def read_users(path):
     """The users in a file, read beside whoever has claimed it."""
-    return [User(**each) for each in json.loads(path.read_bytes())["users"]]
+    users = json.loads(path.read_bytes())["users"]
+    return [User(**each | {"roles": tuple(each["roles"])}) for each in users]
 
 
 # --- What is refused
@@ -377,6 +397,7 @@ WRONG_RECORDS = {
     ),
     "two users of one id": lambda file: file["users"].append(asdict(a_user("bob", id="id-of-ada"))),
     "a session without user": lambda file: file["users"].clear(),
+    "a role that is not defined": lambda file: file["users"][0].update(roles=["editor"]),
     "a session twice": lambda file: file["sessions"].append(file["sessions"][0]),
 }
 
@@ -385,7 +406,7 @@ WRONG_RECORDS = {
 def test_records_that_are_not_ours_are_refused_and_nothing_of_them_is_told(path, wrong):
     file = json.loads(write(path, a_user(), a_session()))
     WRONG_RECORDS[wrong](file)
-    path.write_text(json.dumps(file))
+    path.write_text(json.dumps(file, default=list))
 
     assert refusal(path) == (
         "SNAPSHOT_FILE: the file has records that are damaged or contradictory"
@@ -396,7 +417,7 @@ def test_a_time_that_is_no_number_is_refused(path):
     """JSON has no NaN; Python's writer makes one."""
     file = json.loads(write(path, a_user()))
     file["users"][0]["created_at"] = float("nan")
-    path.write_text(json.dumps(file))
+    path.write_text(json.dumps(file, default=list))
 
     assert "is not JSON" in refusal(path)
 

@@ -109,7 +109,7 @@ def test_data_outlives_going_down_and_up_again(engine):
 
     migrate.downgrade(engine)
     assert current_revision(engine) == REVISIONS[-2]
-    assert not inspect(engine).has_table("factors")
+    assert not inspect(engine).has_table("roles")
     migrate.upgrade(engine)
 
     found = [store.sessions.find(session.id) for session in sessions]
@@ -305,7 +305,7 @@ def test_the_command_prints_sql_without_touching_the_database():
     up, down = run(nowhere, "--sql"), run(nowhere, "down", "--sql")
 
     assert "CREATE UNLOGGED TABLE counters" in up.output
-    assert "DROP TABLE spent_challenges" in down.output
+    assert "DROP TABLE user_roles" in down.output
     assert SECRET not in up.output + down.output
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote
 
 import falcon
 from falcon import Request, Response
 
+from falcon_auth.access.scopes import is_scope, lacking
 from falcon_auth.api.app import AnyMethod
 from falcon_auth.errors import InsufficientScopeError
 
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, 3.3.
 # % is encoded as well, so that an address that looks encoded is not mistaken for an encoded one.
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F)).replace("%", "")
 
@@ -28,8 +27,8 @@ class Check(AnyMethod):
         wanted = {
             scope for value in req.get_param_as_list("scope") or () for scope in value.split(" ")
         } - {""}
-        if not wanted <= set(caller.scopes):
-            raise InsufficientScopeError(sorted(filter(_SCOPE.fullmatch, wanted)))
+        if lacking(caller.scopes, wanted):
+            raise InsufficientScopeError(sorted(filter(is_scope, wanted)))
         resp.status = falcon.HTTP_204
         resp.set_header("X-Auth-User", caller.user_id)
         resp.set_header("X-Auth-Email", quote(caller.email, safe=_PLAIN))

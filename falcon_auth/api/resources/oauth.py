@@ -90,6 +90,7 @@ class Introspect:
             "exp": claims.expires_at,
             "auth_time": claims.auth_time,
             "amr": list(claims.amr),
+            **({"scope": " ".join(sorted(caller.scopes))} if caller.scopes else {}),
             **self._fixed,
             **_audience(claims.audience),
         }

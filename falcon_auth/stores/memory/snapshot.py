@@ -22,7 +22,7 @@ from typing import IO, Any, NamedTuple, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from falcon_auth.errors import AuthError
-from falcon_auth.models import Factor, Message, Session, User
+from falcon_auth.models import Factor, Message, Role, Session, User
 from falcon_auth.stores.memory.store import MemoryStore, Records
 from falcon_auth.strict_json import parse_json
 
@@ -31,7 +31,7 @@ VERSION = 1
 OWNER_ONLY = 0o600  # It holds password hashes.
 BATCH = 200  # Records encoded at a time; requests do not wait any longer than that takes.
 
-Record = TypeVar("Record", User, Session, Message, Factor)
+Record = TypeVar("Record", User, Session, Message, Factor, Role)
 
 
 class _Content(BaseModel):
@@ -46,6 +46,7 @@ class _Content(BaseModel):
     factors: list[Factor] = []
     code_hashes: dict[str, list[str]] = {}
     spent_challenges: dict[str, float] = {}
+    roles: list[Role] = []
 
 
 class _Identity(NamedTuple):
@@ -149,6 +150,7 @@ class Snapshot:
                 content.factors,
                 content.code_hashes,
                 content.spent_challenges,
+                content.roles,
             )
         except (ValidationError, ValueError, AuthError):
             raise self._fault("has records that are damaged or contradictory") from None
@@ -212,14 +214,23 @@ def _encode(records: Records) -> Iterator[str]:
     yield from _encode_records(records.outbox)
     yield '],\n"factors": ['
     yield from _encode_records(records.factors)
+    yield '],\n"roles": ['
+    yield from _encode_records(records.roles)
     yield f'],\n"code_hashes": {json.dumps(records.code_hashes)}'
     yield f',\n"spent_challenges": {json.dumps(records.spent_challenges)}}}\n'
 
 
 def _encode_records(records: Sequence[Record]) -> Iterator[str]:
     for start in range(0, len(records), BATCH):
-        rows: list[dict[str, Any]] = [asdict(each) for each in records[start : start + BATCH]]
+        rows = [_members_of(each) for each in records[start : start + BATCH]]
         yield (",\n" if start else "\n") + json.dumps(rows)[1:-1]
+
+
+def _members_of(record: Record) -> dict[str, Any]:
+    members: dict[str, Any] = asdict(record)
+    if isinstance(record, User):
+        del members["scopes"]  # They follow from the roles, when the file is loaded.
+    return members
 
 
 def _open_for_owner(path: str, flags: int) -> int:

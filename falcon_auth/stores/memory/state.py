@@ -8,6 +8,7 @@ from threading import Lock
 from falcon_auth.models import AuditEvent, Effects
 from falcon_auth.stores.memory.factor_table import FactorTable
 from falcon_auth.stores.memory.outbox_table import OutboxTable
+from falcon_auth.stores.memory.role_table import RoleTable
 from falcon_auth.stores.memory.tables import SessionTable, UserTable
 
 MAX_AUDIT_EVENTS = 10_000  # About 5 MiB; the oldest are dropped.
@@ -24,6 +25,7 @@ class MemoryState:
         self.users = UserTable()
         self.sessions = SessionTable()
         self.factors = FactorTable()
+        self.roles = RoleTable(self.users)
         self.audit: deque[AuditEvent] = deque(maxlen=MAX_AUDIT_EVENTS)  # Oldest first.
         self.outbox = OutboxTable()
         self.changes = 0

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from falcon_auth.models import NO_EFFECTS, Factor, Message, Session, SpentChallenge, User
+from falcon_auth.models import (
+    NO_EFFECTS,
+    Factor,
+    Message,
+    Role,
+    Session,
+    SpentChallenge,
+    User,
+)
 from falcon_auth.stores.memory.audit import MemoryAudit
 from falcon_auth.stores.memory.factors import MemoryFactors
 from falcon_auth.stores.memory.outbox import MemoryOutbox
+from falcon_auth.stores.memory.roles import MemoryRoles
 from falcon_auth.stores.memory.sessions import MemorySessions
 from falcon_auth.stores.memory.state import MemoryState
 from falcon_auth.stores.memory.users import MemoryUsers
@@ -23,6 +32,7 @@ class Records(NamedTuple):
     factors: Sequence[Factor] = ()
     code_hashes: Mapping[str, Sequence[str]] = {}  # Of recovery codes, by the id of their set.
     spent_challenges: Mapping[str, float] = {}  # When each expires, by its id.
+    roles: Sequence[Role] = ()
 
 
 class MemoryStore:
@@ -36,6 +46,7 @@ class MemoryStore:
         self.users = MemoryUsers(self._state)
         self.sessions = MemorySessions(self._state)
         self.factors = MemoryFactors(self._state)
+        self.roles = MemoryRoles(self._state)
         self.audit = MemoryAudit(self._state)
         self.outbox = MemoryOutbox(self._state)
 
@@ -57,6 +68,7 @@ class MemoryStore:
                 list(factors.by_id.values()),
                 {name: sorted(hashes) for name, hashes in factors.hashes.items()},
                 dict(factors.spent),
+                list(self._state.roles.by_name.values()),
             )
 
     def load(
@@ -67,22 +79,25 @@ class MemoryStore:
         factors: Iterable[Factor] = (),
         code_hashes: Mapping[str, Iterable[str]] | None = None,
         spent_challenges: Mapping[str, float] | None = None,
+        roles: Iterable[Role] = (),
     ) -> None:
         """Load records into an empty store.
 
-        Raises `DuplicateEmailError` or `DuplicateUsernameError` if two users have the same, and
-        `ValueError` for a session or factor without a user, or a duplicate record; the store must
-        then not be used.
+        Raises `DuplicateEmailError` or `DuplicateUsernameError` if two users have the same,
+        `NotFoundError` for a role that is not defined, and `ValueError` for a session or factor
+        without a user, or a duplicate record; the store must then not be used.
         """
         state = self._state
         with state.lock:
+            for role in roles:
+                state.roles.define(role)
             for user in users:
                 conflict = state.users.conflict_of(user)
                 if conflict is not None:
                     raise conflict
                 if user.id in state.users.by_id:
                     raise ValueError("has a user twice")
-                state.users.add(user)
+                state.users.add(state.roles.enter(user))
             for session in sessions:
                 if session.user_id not in state.users.by_id or session.id in state.sessions.by_id:
                     raise ValueError("has a session that belongs to no user, or one twice")

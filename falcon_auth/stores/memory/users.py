@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
 from falcon_auth.models import NO_EFFECTS, Effects, Login, Session, User
-from falcon_auth.store import Addition, Change
+from falcon_auth.store import Addition, Authority, Change
 from falcon_auth.stores.memory.state import MemoryState
 
 
@@ -19,14 +19,20 @@ class MemoryUsers:
         self._state = state
 
     def add(
-        self, user: User, session: Session | None = None, *, effects: Effects = NO_EFFECTS
+        self,
+        user: User,
+        session: Session | None = None,
+        *,
+        by: Authority | None = None,
+        effects: Effects = NO_EFFECTS,
     ) -> None:
         """Check and insert under one lock."""
         with self._state.lock:
+            self._state.roles.authorise(by, self._state.roles.scopes_of(user.roles))
             conflict = self._state.users.conflict_of(user)
             if conflict is not None:
                 raise conflict
-            self._state.users.add(user)
+            self._state.users.add(self._state.roles.enter(user))
             if session is not None:
                 self._state.sessions.add(session)
             self._state.changed(effects)
@@ -56,7 +62,8 @@ class MemoryUsers:
                 if conflict is not None:
                     refused[user.id] = conflict
                 else:
-                    self._state.users.add(user)
+                    known = tuple(each for each in user.roles if each in self._state.roles.by_name)
+                    self._state.users.add(self._state.roles.enter(replace(user, roles=known)))
                     self._state.changed(NO_EFFECTS)
         return refused
 
@@ -132,14 +139,23 @@ class MemoryUsers:
             return Change(ended)
 
     def set_active(
-        self, user_id: str, *, active: bool, now: float, effects: Effects = NO_EFFECTS
+        self,
+        user_id: str,
+        *,
+        active: bool,
+        now: float,
+        by: Authority | None = None,
+        effects: Effects = NO_EFFECTS,
     ) -> Change | None:
         """Set it, and end the sessions if the user is disabled, under one lock."""
         with self._state.lock:
             user = self._state.users.by_id.get(user_id)
             if user is None:
                 return None
-            self._state.users.replace(replace(user, is_active=active, updated_at=now))
+            self._state.roles.authorise(by, user.scopes)
+            changed = replace(user, is_active=active, updated_at=now)
+            self._state.roles.keep_administrator([changed])
+            self._state.users.replace(changed)
             ended = 0 if active else self._state.sessions.end_all_of(user_id, now)
             self._state.changed(effects)
             return Change(ended)
@@ -237,13 +253,23 @@ class MemoryUsers:
             return renamed
 
     def delete(
-        self, user_id: str, *, only_version: int | None = None, effects: Effects = NO_EFFECTS
+        self,
+        user_id: str,
+        *,
+        only_version: int | None = None,
+        by: Authority | None = None,
+        effects: Effects = NO_EFFECTS,
     ) -> Change | None:
         """Remove everything under one lock."""
         with self._state.lock:
             user = self._state.users.by_id.get(user_id)
-            if user is None or only_version not in {None, user.email_version}:
+            if user is None:
                 return None
+            self._state.roles.authorise(by, user.scopes)
+            if only_version not in {None, user.email_version}:
+                return None
+            self._state.roles.keep_administrator([replace(user, is_active=False)])
+            self._state.roles.leave(user)
             live = self._state.sessions.forget_all_of(user_id)
             self._state.outbox.forget_all_of(user_id)
             self._state.factors.forget_all_of(user_id)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy import Connection, bindparam, cast, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
 from falcon_auth.models import User
+from falcon_auth.stores.sql.role_tables import roles, user_roles
 from falcon_auth.stores.sql.tables import users as table
 
 _COLUMNS = [column.name for column in table.columns]
@@ -20,6 +21,7 @@ def add_users(connection: Connection, users: Sequence[User]) -> dict[str, type[A
         return {}
     added = set(_insert(connection, users))
     refused = [user for user in users if user.id not in added]
+    _grant(connection, [user for user in users if user.id in added])
     if not refused:
         return {}
     keys, ids = [user.email_key for user in refused], [user.id for user in refused]
@@ -41,6 +43,19 @@ def _insert(connection: Connection, users: Sequence[User]) -> Sequence[str]:
     return connection.scalars(_INSERT_COLUMNS, columns).all()
 
 
+def _grant(connection: Connection, users: Sequence[User]) -> None:
+    """Grant them their roles, those that are defined; they are new, so that they have none yet."""
+    rows = [{"of_user": user.id, "of_name": role} for user in users for role in user.roles]
+    if rows:
+        connection.execute(_GRANT, rows)
+
+
+_GRANT = user_roles.insert().from_select(
+    ["user_id", "role"],
+    select(cast(bindparam("of_user", type_=table.c.id.type), table.c.id.type), roles.c.name).where(
+        roles.c.name == bindparam("of_name")
+    ),
+)
 _TAKEN = select(table.c.email_key, table.c.id).where(
     or_(
         table.c.email_key.in_(bindparam("keys", expanding=True)),

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from falcon_auth.models import Factor, Session, User
 from falcon_auth.stores.sql.factor_tables import factors
+from falcon_auth.stores.sql.role_tables import parse_roles, roles_of_user
 from falcon_auth.stores.sql.tables import sessions, users
 
 NO_ID = "00000000-0000-0000-0000-000000000000"  # Matches no row.
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_USER_FIELDS = [field.name for field in fields(User)]
+_USER_FIELDS = [field.name for field in fields(User) if field.name in users.c]
+_USER_VALUES = [column.name for column in users.columns]
 _SESSION_FIELDS = [field.name for field in fields(Session)]
 _FACTOR_FIELDS = [field.name for field in fields(Factor)]
 
-USER_COLUMNS = [users.c[name] for name in _USER_FIELDS]
+USER_COLUMNS = [*(users.c[name] for name in _USER_FIELDS), roles_of_user]
 SESSION_COLUMNS = [sessions.c[name] for name in _SESSION_FIELDS]
 FACTOR_COLUMNS = [factors.c[name] for name in _FACTOR_FIELDS]
 
@@ -29,7 +31,17 @@ def valid_id(given: str) -> str:
 
 def to_user(row: Any) -> User:
     """Return the user in a row that begins with `USER_COLUMNS`."""
-    return User(**dict(zip(_USER_FIELDS, row, strict=False)))
+    user = User(**dict(zip(_USER_FIELDS, row, strict=False)))
+    granted = row[len(_USER_FIELDS)]
+    if not granted:
+        return user
+    names, scopes = parse_roles(granted)
+    return replace(user, roles=names, scopes=scopes)
+
+
+def user_values(user: User) -> dict[str, Any]:
+    """Return the values of the columns of `users`."""
+    return {name: getattr(user, name) for name in _USER_VALUES}
 
 
 def to_factor(row: Any) -> Factor:

@@ -12,6 +12,7 @@ from falcon_auth.stores.sql.audit import SqlAudit
 from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.factors import SqlFactors
 from falcon_auth.stores.sql.outbox import SqlOutbox
+from falcon_auth.stores.sql.roles import SqlRoles
 from falcon_auth.stores.sql.sessions import SqlSessions
 from falcon_auth.stores.sql.users import SqlUsers
 
@@ -23,5 +24,6 @@ class SqlStore:
         self.users = SqlUsers(database)
         self.sessions = SqlSessions(database)
         self.factors = SqlFactors(database)
+        self.roles = SqlRoles(database)
         self.audit = SqlAudit(database)
         self.outbox = SqlOutbox(database)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 # The migrations, oldest first; the service requires the last one.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 
 metadata = MetaData(
     naming_convention={
@@ -88,6 +88,9 @@ users = Table(
     Column("factor_count", Integer, nullable=False, server_default=text("0")),
     Column("factors_version", Integer, nullable=False, server_default=text("0")),
     Column("is_active", Boolean, nullable=False),
+    # False where there are none, so that no request looks for them; true also where the last one
+    # went with its definition.
+    Column("has_roles", Boolean, nullable=False, server_default=false()),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("last_login_at", Double),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -27,7 +27,7 @@ from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsername
 from falcon_auth.models import User
 from falcon_auth.store import Addition
 from falcon_auth.stores.sql.factor_tables import factors
-from falcon_auth.stores.sql.rows import USER_COLUMNS, to_user, valid_id
+from falcon_auth.stores.sql.rows import USER_COLUMNS, to_user, user_values, valid_id
 from falcon_auth.stores.sql.tables import outbox, sessions, users
 
 
@@ -107,12 +107,12 @@ def lock_for_change(connection: Connection, user: User) -> bool:
     return connection.execute(_LOCK_FOR_CHANGE, _as_read(user)).first() is not None
 
 
-def delete_user(connection: Connection, user_id: str, only_version: int | None) -> int | None:
-    """Delete a user and everything that refers to it; return how many sessions were open."""
-    of_user = {"of_id": valid_id(user_id)}
-    row = connection.execute(_LOCK_FOR_DELETION, of_user).first()
-    if row is None or only_version not in {None, row.email_version}:
-        return None
+def delete_user(connection: Connection, user_id: str) -> int:
+    """Delete a locked user and everything that refers to it; return how many sessions were open.
+
+    The grants of roles are deleted by their foreign key.
+    """
+    of_user = {"of_id": user_id}
     connection.execute(_DELETE_FACTORS, of_user)
     ended = connection.execute(_DELETE_SESSIONS, of_user).scalars().all()
     for statement in (_DELETE_MESSAGES, _DELETE):
@@ -138,8 +138,7 @@ def _find_taken(connection: Connection, user: User) -> tuple[bool, bool]:
 
 
 def _insert(connection: Connection, insert: Executable, user: User) -> bool:
-    values = asdict(user) | {"username_key": user.username_key}
-    return connection.execute(insert, values).first() is not None
+    return connection.execute(insert, user_values(user)).first() is not None
 
 
 def _change(connection: Connection, statement: Executable, user: User, **values: object) -> bool:
@@ -233,7 +232,6 @@ _LOCK_UNCHANGED = (
     select(users.c.id).where(*_as_it_was_read).with_for_update(read=True, key_share=True)
 )
 _LOCK_FOR_CHANGE = select(users.c.id).where(*_as_it_was_read).with_for_update()
-_LOCK_FOR_DELETION = select(users.c.email_version).where(_this_user).with_for_update()
 _of_this_user = bindparam("of_id", type_=users.c.id.type)
 _DELETE_SESSIONS = (
     delete(sessions).where(sessions.c.user_id == _of_this_user).returning(sessions.c.ended_at)

@@ -9,14 +9,17 @@ from typing import Any
 from sqlalchemy import Executable, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from falcon_auth.access.rules import is_administrator
 from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
 from falcon_auth.models import NO_EFFECTS, Effects, Login, Session, User
-from falcon_auth.store import Addition, Change
+from falcon_auth.store import Addition, Authority, Change
 from falcon_auth.stores.sql import user_changes
+from falcon_auth.stores.sql.authority import lock_subject, require_administrator
 from falcon_auth.stores.sql.bulk import add_users
 from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.effects import write_effects
-from falcon_auth.stores.sql.rows import USER_COLUMNS, to_user, valid_id
+from falcon_auth.stores.sql.roles import add_grants, check_grants
+from falcon_auth.stores.sql.rows import USER_COLUMNS, to_user, user_values, valid_id
 from falcon_auth.stores.sql.sessions import end_all_of
 from falcon_auth.stores.sql.tables import sessions, users
 
@@ -29,15 +32,21 @@ class SqlUsers:
         self._insert = _insert_unless_taken(database.kind)
 
     def add(
-        self, user: User, session: Session | None = None, *, effects: Effects = NO_EFFECTS
+        self,
+        user: User,
+        session: Session | None = None,
+        *,
+        by: Authority | None = None,
+        effects: Effects = NO_EFFECTS,
     ) -> None:
         """Insert both in one transaction."""
         with self._database.transaction() as connection:
-            values = asdict(user) | {"username_key": user.username_key}
-            if connection.execute(self._insert, values).first() is None:
+            check_grants(connection, user, by)
+            if connection.execute(self._insert, user_values(user)).first() is None:
                 if connection.execute(_BY_EMAIL, {"key": user.email_key}).first():
                     raise DuplicateEmailError
                 raise DuplicateUsernameError
+            add_grants(connection, {user.id: user.roles})
             if session is not None:
                 connection.execute(sessions.insert(), asdict(session))
             write_effects(connection, effects)
@@ -110,14 +119,23 @@ class SqlUsers:
             return Change(ended)
 
     def set_active(
-        self, user_id: str, *, active: bool, now: float, effects: Effects = NO_EFFECTS
+        self,
+        user_id: str,
+        *,
+        active: bool,
+        now: float,
+        by: Authority | None = None,
+        effects: Effects = NO_EFFECTS,
     ) -> Change | None:
-        """Update, and end the sessions if the user is disabled, in one transaction."""
+        """Lock the user, update, and end the sessions if it is disabled, in one transaction."""
         with self._database.transaction() as connection:
-            values = {"of_id": valid_id(user_id), "active": active, "now": now}
-            if not connection.execute(_SET_ACTIVE, values).rowcount:
+            user = lock_subject(connection, user_id, by)
+            if user is None:
                 return None
-            ended = 0 if active else end_all_of(connection, user_id, now)
+            connection.execute(_SET_ACTIVE, {"of_id": user.id, "active": active, "now": now})
+            if is_administrator(user):
+                require_administrator(connection)
+            ended = 0 if active else end_all_of(connection, user.id, now)
             write_effects(connection, effects)
             return Change(ended)
 
@@ -189,13 +207,21 @@ class SqlUsers:
             return renamed
 
     def delete(
-        self, user_id: str, *, only_version: int | None = None, effects: Effects = NO_EFFECTS
+        self,
+        user_id: str,
+        *,
+        only_version: int | None = None,
+        by: Authority | None = None,
+        effects: Effects = NO_EFFECTS,
     ) -> Change | None:
         """Lock the user, then delete everything, in one transaction."""
         with self._database.transaction() as connection:
-            live = user_changes.delete_user(connection, user_id, only_version)
-            if live is None:
+            user = lock_subject(connection, user_id, by)
+            if user is None or only_version not in {None, user.email_version}:
                 return None
+            live = user_changes.delete_user(connection, user.id)
+            if is_administrator(user):
+                require_administrator(connection)
             write_effects(connection, effects)
             return Change(live)
 

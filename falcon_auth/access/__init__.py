@@ -1,0 +1,1 @@
+"""Scopes and roles: what users may do, and who may change that."""
