@@ -12,6 +12,7 @@ from selenium import webdriver
 
 PATIENCE = 20  # Seconds for a script of a test, or for a page.
 
+LOCAL = "EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1"
 FLAGS = (
     "--headless",
     "--no-sandbox",  # Chromium refuses to be root with one; it only sees pages of the tests.
@@ -23,7 +24,7 @@ FLAGS = (
     "--disable-sync",
     "--no-proxy-server",
     # Its own services are unknown names to it.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+    f"--host-resolver-rules=MAP * ~NOTFOUND, {LOCAL}",
 )
 
 

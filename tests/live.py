@@ -9,9 +9,11 @@ from falcon_auth.server import Server
 
 
 @contextmanager
-def serving(app, threads=2):
-    """Serve *app* on a free port of 127.0.0.1; the value is the port."""
-    server = Server(app, host="127.0.0.1", port=0, threads=threads, word_refusal=refusals_of(app))
+def serving(app, threads=2, port=0):
+    """Serve *app* on a port of 127.0.0.1, by default a free one; the value is the port."""
+    server = Server(
+        app, host="127.0.0.1", port=port, threads=threads, word_refusal=refusals_of(app)
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -5,33 +5,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
+from calling_page import PAGE, Caller, page
 from conftest import EMAIL, PASSWORD
 from live import serving
-from selenium.webdriver import Chrome
 
 LOGIN = "/api/v1/auth/login"
 PROFILE = "/api/v1/protected/profile"
 
-# `call` answers {status, body, headers}, or {blocked} where the browser keeps the answer back.
-PAGE = """<!doctype html><title>A page</title><script>
-async function call(base, path, {method = "GET", body, token, headers = {}, ...more} = {}) {
-  if (body) headers["Content-Type"] = "application/json";
-  if (token) headers["Authorization"] = "Bearer " + token;
-  const sent = body && (typeof body === "string" ? body : JSON.stringify(body));
-  try {
-    const answer = await fetch(base + path, {method, headers, body: sent, ...more});
-    return {
-      type: answer.type,
-      status: answer.status,
-      body: await answer.json().catch(() => null),
-      headers: Object.fromEntries(answer.headers),
-    };
-  } catch (error) {
-    return {blocked: error.name};
-  }
-}
-</script>"""
-# The same from a frame without an origin, which sends `Origin: null`.
+# The page's call from a frame without an origin, which sends `Origin: null`.
 FRAME = """
 const frame = document.createElement("iframe");
 const [source, base, path, done] = arguments;
@@ -44,30 +25,12 @@ document.body.append(frame);
 """
 
 
-def page(_environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
-    return [PAGE.encode()]
-
-
 @dataclass
-class Pages:
+class Pages(Caller):
     """The service, and a page that is served from other ports and names."""
 
-    browser: Chrome
-    service: str
     listed: str
     others: tuple[str, ...]
-
-    def call(self, origin, path, **options):
-        """Have a page of *origin* ask the service."""
-        if not self.browser.current_url.startswith(origin + "/"):
-            self.browser.get(origin + "/")
-        return self.browser.execute_async_script(
-            "call(arguments[0], arguments[1], arguments[2]).then(arguments[3])",
-            self.service,
-            path,
-            options,
-        )
 
 
 @pytest.fixture
