@@ -14,6 +14,7 @@ import pkgutil
 import re
 import sys
 import textwrap
+from functools import cache
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -102,7 +103,7 @@ def test_no_other_private_name_is_used():
     listed = {name for _, name in LISTED}
     used = set()
     for module in modules():
-        tree = ast.parse(inspect.getsource(module))
+        tree = ast.parse(source_of(module))
         used |= {node.attr for node in ast.walk(tree) if is_private_of_another(node)}
         for _, kind in inspect.getmembers(module, inspect.isclass):
             if kind.__module__ == module.__name__:
@@ -124,6 +125,12 @@ def test_the_files_of_every_kind_of_metric_are_known_by_their_names(tmp_path):
     clear(tmp_path)
 
     assert list(tmp_path.iterdir()) == []
+
+
+@cache
+def source_of(holder):
+    """The source of a class or a module; the library parses the whole file each time."""
+    return inspect.getsource(holder)
 
 
 def modules():
@@ -149,9 +156,9 @@ def used_by(kind):
     """
     bases = [base for base in kind.__mro__ if is_foreign(base)]
     waitress = any(base.__module__.startswith("waitress") for base in bases)
-    tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    tree = ast.parse(textwrap.dedent(source_of(kind)))
     names = {node.attr for node in ast.walk(tree) if is_own(node)}
-    names |= {name for name in vars(kind) if name in inspect.getsource(kind)}
+    names |= {name for name in vars(kind) if name in source_of(kind)}
     return {
         name
         for name in names
@@ -180,7 +187,5 @@ def is_of(holder, name):
         return name in dir(holder)
     kinds = holder.__mro__ if inspect.isclass(holder) else ()
     return any(
-        re.search(rf"\bself\.{name}\b", inspect.getsource(kind))
-        for kind in kinds
-        if is_foreign(kind)
+        re.search(rf"\bself\.{name}\b", source_of(kind)) for kind in kinds if is_foreign(kind)
     )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 
 import pytest
+from commanding import run_here
 from conftest import SECRET_KEY
 from hypothesis import given
 from hypothesis import strategies as st
 from key_material import private_pem
-from processes import ROOT, run_python
+from processes import ROOT
 from pydantic import SecretStr, ValidationError
 
-from falcon_auth.settings import Settings
+from falcon_auth.errors import ConfigurationError
+from falcon_auth.settings import Settings, load_settings
 from falcon_auth.settings.checks import EXAMPLE_SECRET
 from falcon_auth.settings.fields import split_list
 
@@ -113,18 +116,16 @@ PRODUCTION = {
 }
 ANOTHER_KEY = "another-key-of-the-tests-of-some-length"
 
-LOAD = """
-import sys
-from falcon_auth.errors import ConfigurationError
-from falcon_auth.settings import load_settings
-try:
-    settings = load_settings()
-except ConfigurationError as error:
-    sys.exit(str(error))
-print(repr(settings))
-for name, value in settings:
-    print(name, value, sep="=")
-"""
+
+def show_settings():
+    """Print all settings, or the faults, as a start would have them."""
+    try:
+        settings = load_settings()
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    shown = [repr(settings), *(f"{name}={value}" for name, value in settings)]
+    sys.stdout.writelines(f"{line}\n" for line in shown)
 
 
 def make(**values):
@@ -132,10 +133,8 @@ def make(**values):
 
 
 def load(folder, **environment):
-    """Read settings as a start does, in a process of its own; return what it says."""
-    result = run_python("-c", LOAD, cwd=folder, **environment)
-    assert "Traceback" not in result.stderr
-    return result
+    """Read settings as a start does, from nothing but *environment* and the folder's `.env`."""
+    return run_here(show_settings, cwd=folder, **environment)
 
 
 def faults(folder, **environment):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
-from processes import ROOT, SECRET_KEY, run_python
+from commanding import run_here
+from processes import ROOT, SECRET_KEY
 
-READ = "from falcon_auth.commands.serve import read_settings; read_settings()"
+from falcon_auth.commands.serve import read_settings
 
 
 def start(folder, env_file="", **environment):
     """Read the settings as a start does, beside a `.env` of that text."""
     (folder / ".env").write_text(env_file)
-    return run_python("-c", READ, cwd=folder, JWT_SECRET_KEY=SECRET_KEY, **environment)
+    return run_here(read_settings, cwd=folder, JWT_SECRET_KEY=SECRET_KEY, **environment)
 
 
 def warned_of(result):

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from falcon import testing
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from falcon_auth.api.app import AuthApp
 from falcon_auth.api.response_contract import Answer, check
@@ -93,6 +94,22 @@ class AuthClient(testing.TestClient):
         return super().simulate_request(*args, **kwargs)
 
 
+class _GivenSettings(Settings):
+    """Settings that are read from nowhere, which a test need not wait for."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's shape, as all but one are
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the one source: what was passed."""
+        return (init_settings,)
+
+
 def settings_of(values: Mapping[str, Any]) -> Settings:
     """Return settings of a test: *values*, else the cheapest, else the defaults.
 
@@ -105,9 +122,13 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
             message = f"{name!r} is not a setting{hint}"
             raise ValueError(message)
-    defaults = {name: each.default for name, each in Settings.model_fields.items()}
-    kit = {"environment": "testing", "bcrypt_rounds": CHEAPEST_BCRYPT, "hash_workers": 1}
-    return Settings(_env_file=None, **(defaults | kit | dict(values)))
+    given: dict[str, Any] = {
+        "environment": "testing",
+        "bcrypt_rounds": CHEAPEST_BCRYPT,
+        "hash_workers": 1,
+        **values,
+    }
+    return _GivenSettings(**given)
 
 
 class TestService:

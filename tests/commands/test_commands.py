@@ -6,6 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from commanding import run_command
 from conftest import settings_for
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,14 +16,17 @@ from falcon_auth import __version__
 from falcon_auth.__main__ import cli
 from falcon_auth.passwords.cost import Timing, advise
 
+GIVEN = {"ENVIRONMENT": "testing", "BCRYPT_ROUNDS": "4", "JWT_SECRET_KEY": SECRET_KEY}
+
 
 def run(*arguments):
     return CliRunner().invoke(cli, arguments)
 
 
-def seed(folder, *arguments, **environment):
-    given = {"ENVIRONMENT": "testing", "BCRYPT_ROUNDS": "4", "JWT_SECRET_KEY": SECRET_KEY}
-    return run_python("-m", "falcon_auth", "seed", *arguments, cwd=folder, **given | environment)
+def seed(folder, *arguments):
+    """Seed `users.json`; in a process of its own, since a process has one memory store."""
+    given = GIVEN | {"SNAPSHOT_FILE": "users.json"}
+    return run_python("-m", "falcon_auth", "seed", *arguments, cwd=folder, **given)
 
 
 def last_line(result):
@@ -67,8 +71,8 @@ def test_a_secret_is_fresh_each_time_and_fit_for_every_symmetric_algorithm():
 
 
 def test_seed_makes_users_once_and_counts(tmp_path):
-    first = seed(tmp_path, "3", SNAPSHOT_FILE="users.json")
-    second = seed(tmp_path, "5", "--password", "another battery", SNAPSHOT_FILE="users.json")
+    first = seed(tmp_path, "3")
+    second = seed(tmp_path, "5", "--password", "another battery")
 
     assert (first.returncode, last_line(first)) == (0, "3 users created, 0 existed already.")
     assert (second.returncode, last_line(second)) == (0, "2 users created, 3 existed already.")
@@ -80,7 +84,7 @@ def test_seed_makes_users_once_and_counts(tmp_path):
 
 
 def test_users_that_were_made_up_can_log_in(tmp_path, start_service):
-    seed(tmp_path, "1", SNAPSHOT_FILE="users.json")
+    seed(tmp_path, "1")
     service = start_service(SNAPSHOT_FILE=str(tmp_path / "users.json"))
 
     assert service.login("user1@example.com").status == 200
@@ -102,7 +106,7 @@ def test_users_that_were_made_up_can_log_in(tmp_path, start_service):
     ],
 )
 def test_seed_is_refused_where_it_makes_no_sense_or_harm(tmp_path, environment, fault):
-    result = seed(tmp_path, "1", **environment)
+    result = run_command("seed", "1", cwd=tmp_path, **GIVEN | environment)
 
     assert result.returncode == 1
     assert result.stderr.startswith(fault)

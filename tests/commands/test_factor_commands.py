@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from commanding import run_command
 from conftest import EMAIL, PASSWORD, SECRET_KEY, Client, settings_for
 from processes import run_python
 
@@ -54,10 +55,8 @@ def finish(client, code, email=EMAIL):
     return client.post(FACTOR, {"challenge": challenge, "code": code}).status_code
 
 
-def command(tmp_path, *arguments, encryption_keys=()):
-    return run_python(
-        "-m",
-        "falcon_auth",
+def command(tmp_path, *arguments, encryption_keys=(), run=run_command):
+    return run(
         *arguments,
         cwd=tmp_path,
         JWT_SECRET_KEY=SECRET_KEY,
@@ -72,7 +71,10 @@ def test_keys_rotate_by_prepending_while_users_log_in(serve, tmp_path, clock, ke
     both = serve(new, old)
 
     with ThreadPoolExecutor(5) as pool:
-        running = pool.submit(command, tmp_path, "keys", "reencrypt", encryption_keys=(new, old))
+        reencrypt = ("-m", "falcon_auth", "keys", "reencrypt")  # In a process of its own.
+        running = pool.submit(
+            command, tmp_path, *reencrypt, encryption_keys=(new, old), run=run_python
+        )
         during = list(
             pool.map(
                 lambda number: finish(
@@ -117,7 +119,7 @@ def test_factors_are_removed_for_whoever_lost_them(serve, tmp_path, clock, keys)
 
 
 def test_the_printed_key_is_one_of_encryption_keys(tmp_path):
-    printed = run_python("-m", "falcon_auth", "secret", "--encryption", cwd=tmp_path).stdout
+    printed = run_command("secret", "--encryption", cwd=tmp_path).stdout
 
     settings_for(encryption_keys=printed.strip())
 

@@ -5,9 +5,10 @@ import signal
 import time
 
 import pytest
+from commanding import run_command
 from conftest import Clock
 from key_operator import Operator
-from processes import ROOT, eventually, run_python
+from processes import ROOT, eventually
 
 from falcon_auth.keys import ASYMMETRIC
 from falcon_auth.keys.folder import KeyFolder
@@ -23,12 +24,8 @@ def run(tmp_path):
 
     def command(*arguments, **environment):
         settings = {"JWT_ALGORITHM": "ES256", "JWT_KEY_DIRECTORY": "keys"} | environment
-        ran = run_python(
-            "-m", "falcon_auth", *arguments, cwd=tmp_path,
-            **{name: value for name, value in settings.items() if value is not None},
-        )  # fmt: skip
-        assert "Traceback" not in ran.stderr
-        return ran
+        given = {name: value for name, value in settings.items() if value is not None}
+        return run_command(*arguments, cwd=tmp_path, **given)
 
     return command
 
