@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import bcrypt
 import pytest
 from argon2 import PasswordHasher
-from processes import PASSWORD, ROOT, SECRET_KEY, run_python
+from commanding import run_command
+from processes import PASSWORD, ROOT, SECRET_KEY
 
 PAGE = (ROOT / "docs" / "moving-here.md").read_text(encoding="utf-8")
 ID = "6f1c3c7e-2f0e-4b52-9d55-0d2a6f1a9a41"
@@ -164,7 +165,7 @@ def program_of(heading):
 
 @pytest.mark.parametrize("heading", EXPORTS)
 def test_users_of_an_export_log_in_with_the_passwords_that_they_have(
-    heading, tmp_path, sqlite_url, start_service
+    heading, tmp_path, sqlite_url, make_client
 ):
     export = EXPORTS[heading]()
     lines = subprocess.run(
@@ -177,8 +178,8 @@ def test_users_of_an_export_log_in_with_the_passwords_that_they_have(
     ).stdout
     (tmp_path / "users.jsonl").write_text(lines)
 
-    imported = run_python(
-        *("-m", "falcon_auth", "users", "import", "users.jsonl"),
+    imported = run_command(
+        *("users", "import", "users.jsonl"),
         cwd=tmp_path,
         DATABASE_URL=sqlite_url,
         JWT_SECRET_KEY=SECRET_KEY,
@@ -187,7 +188,7 @@ def test_users_of_an_export_log_in_with_the_passwords_that_they_have(
     report = (tmp_path / "users-refused.jsonl").read_text().splitlines()
     assert [json.loads(each)["code"] for each in report] == export.refused, imported.stderr
     assert imported.returncode == (1 if export.refused else 0)
-    service = start_service(DATABASE_URL=sqlite_url)
+    service = make_client(database_url=sqlite_url)
     for email in export.log_in:
         user = service.login(email).json["user"]
         assert user["id"] == export.ids.get(email, user["id"])

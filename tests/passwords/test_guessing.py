@@ -84,10 +84,10 @@ MAKERS = {
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-def test_of_a_thousand_random_passwords_at_most_one_is_refused(make):
+def test_of_hundreds_of_random_passwords_at_most_one_is_refused(make):
     rnd = random.Random(8)  # noqa: S311 - the same ones in every run
 
-    refused = [each for each in (make(rnd) for _ in range(1000)) if guessing.is_common(each)]
+    refused = [each for each in (make(rnd) for _ in range(300)) if guessing.is_common(each)]
 
     assert len(refused) <= 1, refused
 

@@ -285,7 +285,8 @@ def service(request, make_client, clock):
 
 def test_any_history_gives_the_answers_of_the_model(service, clock):
     machine = type("BoundService", (Service,), {"client": service, "clock": clock})
+    in_memory = service.app.service.settings.database is None
 
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
+        machine, settings=settings(max_examples=60 if in_memory else 25, stateful_step_count=30)
     )
