@@ -21,7 +21,8 @@ import pytest
 from falcon_auth.testing.response_check import ResponseCheck
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 20.0  # Seconds until something that never comes counts as missing.
+PATIENCE = 30.0  # Seconds until something that never comes counts as missing.
+LONGEST_RUN = 60.0  # Seconds for a program that ends by itself.
 POLL_SECONDS = 0.02
 SECRET_KEY = "a-key-of-the-tests-that-is-long-enough"
 EMAIL = "ada@example.com"
@@ -29,6 +30,7 @@ PASSWORD = "correct horse battery"
 
 # Cheap hashes, a known key, a log to parse; each test says what it wants otherwise.
 CONTRACT = ResponseCheck()
+_KEPT: list[socket.socket] = []  # See `free_port`.
 DEFAULTS = {"ENVIRONMENT": "testing", "BCRYPT_ROUNDS": "4", "JWT_SECRET_KEY": SECRET_KEY}
 
 
@@ -58,15 +60,22 @@ def run_python(*arguments: str, cwd: Path, **environment: str) -> subprocess.Com
         env=clean_environment(**environment),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=LONGEST_RUN,
         check=False,
     )
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on right now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+    """Return a port that nobody listens on, and that nobody else is given until the tests end.
+
+    A socket that is bound and does not listen keeps it: connections are refused, a server that
+    sets SO_REUSEADDR, as all do, can listen there, and the system gives it to nobody.
+    """
+    keeping = socket.socket()
+    keeping.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeping.bind(("127.0.0.1", 0))
+    _KEPT.append(keeping)
+    return keeping.getsockname()[1]
 
 
 def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 from types import SimpleNamespace
 
 import bcrypt
@@ -15,7 +17,7 @@ import pytest
 from argon2 import PasswordHasher
 from click.testing import CliRunner
 from databases import database_for
-from processes import PASSWORD, SECRET_KEY, clean_environment, eventually
+from processes import PASSWORD, PATIENCE, SECRET_KEY, clean_environment, eventually
 
 from falcon_auth.__main__ import cli
 from falcon_auth.stores.sql.database import open_engine
@@ -334,6 +336,11 @@ def test_the_report_does_not_overwrite_the_source(users, tmp_path):
     assert source.read_text() == before
 
 
+def unread(pipe):
+    """How many bytes of a pipe its reader has not taken yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_import_that_is_stopped_goes_on_where_it_was(users, store, sqlite_url, tmp_path, number):
     """The pipe stays open, so it stops with whole batches stored and half a one read."""
@@ -352,10 +359,11 @@ def test_an_import_that_is_stopped_goes_on_where_it_was(users, store, sqlite_url
         running.stdin.write(b"".join(lines[:2300]))
         running.stdin.flush()
         assert eventually(lambda: store.users.find_by_email("user2000@example.com"))
+        assert eventually(lambda: unread(running.stdin) == 0)  # It has counted them as well.
         running.send_signal(number)
         said = running.stderr.read().decode()
         running.stdin.close()
-        assert running.wait(20) != 0
+        assert running.wait(PATIENCE) != 0
     if number == signal.SIGINT:
         assert "2000 users imported, up to line 2000. Go on with --from-line 2001." in said
 

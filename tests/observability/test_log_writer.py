@@ -69,6 +69,12 @@ def read_lines(descriptor):
         return [json.loads(line) for line in reader]
 
 
+def read_into(lines, descriptor):
+    with os.fdopen(descriptor) as reader:
+        for line in reader:
+            lines.append(line)  # One by one, for whoever counts them meanwhile.
+
+
 # --- Readers
 
 
@@ -78,15 +84,19 @@ def test_a_stalled_reader_costs_lines_which_are_counted_and_told_but_no_time(
 ):
     """Nobody reads while the lines are logged: were any of them waited for, this would hang."""
     reading, writing = opened(tmp_path)
+    read = []
     with ThreadPoolExecutor(1) as pool:
         with logging_to(writing):
             for number in range(TOO_MANY):
                 (log if number % 2 else library).info("line", extra={"number": number})
             dropped = dropped_lines()
-            lines = pool.submit(read_lines, reading)
-        lines = lines.result(PATIENCE)
+            reader = pool.submit(read_into, read, reading)
+            # The end waits two seconds at most for a reader: let this one come that far before.
+            assert eventually(lambda: len(read) > TOO_MANY - dropped)
+        reader.result(PATIENCE)
 
     assert dropped > 0
+    lines = [json.loads(line) for line in read]
     (told,) = [line for line in lines if line["event"] == "log_lines_dropped"]
     assert (told["count"], told["level"]) == (dropped, "warning")
     assert len(lines) - 1 + dropped == TOO_MANY
