@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from databases import missing
-from processes import free_port
+from processes import eventually, free_port
 
 
 class PostgresServer:
@@ -51,6 +52,13 @@ class PostgresServer:
     def stop(self, mode="immediate"):
         self._run("pg_ctl", "stop", "-w", "-D", self._data, "-m", mode)
 
+    def kill(self):
+        """End it as a crash of the machine does: nothing is written, nobody is told."""
+        number = int((self._data / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(number, signal.SIGKILL)
+        assert eventually(lambda: not Path(f"/proc/{number}").exists())
+        (self._data / "postmaster.pid").unlink()
+
     def promote(self):
         """Make a primary of a standby."""
         self._run("pg_ctl", "promote", "-w", "-D", self._data)
@@ -67,7 +75,8 @@ class PostgresServer:
         ).stdout.strip()
 
     def remove(self):
-        self.stop()
+        if (self._data / "postmaster.pid").exists():
+            self.stop()
         shutil.rmtree(self._folder)
 
     def _run(self, program, *arguments):

@@ -55,8 +55,9 @@ class Breaker:
     """Opens after *threshold* outages in a row; after *timeout* seconds one call tries again.
 
     An outcome counts only in the period in which its call began. So calls that were in progress
-    when the circuit opened have no effect when they end, and only the trial call can close it. Safe
-    to call from any thread; calls run side by side. *clock* returns seconds.
+    when the circuit opened have no effect when they end, and of all calls only the trial can close
+    it. A `RecoveryProbe` can close it earlier. Safe to call from any thread; calls run side by
+    side. *clock* returns seconds.
     """
 
     def __init__(
@@ -103,6 +104,15 @@ class Breaker:
             raise
         else:
             self._count_success(began)
+
+    def close(self) -> None:
+        """Close the circuit, because the backend has answered outside of any call."""
+        with self._changing:
+            was_closed = self._period.state == "closed"
+            if not was_closed:
+                self._period = _Period("closed")
+        if not was_closed:
+            log.warning("outage_over", of=self.name)
 
     def _admit(self) -> _Period:
         """Return the period in which a call begins. Raises `CircuitOpenError`."""

@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from falcon_auth.stores.breaker import Breaker, OutageError, UnavailableError
 from falcon_auth.stores.memory.counters import MemoryCounters
+from falcon_auth.stores.recovery import RecoveryProbe
 from falcon_auth.throttle.counters import Window
 
 REDIS_SECONDS = 0.25  # For connecting, and for a response.
@@ -121,6 +122,7 @@ class FallbackCounters:
         self._shared = shared
         self._own = own
         self._breaker = breaker
+        self._recovery = RecoveryProbe(breaker, self._answers)
         self._paused = threading.local()
 
     def read(self, keys: Sequence[str]) -> list[Window]:
@@ -150,6 +152,7 @@ class FallbackCounters:
             with self._breaker.attempt():
                 self._shared.ping()
         except UnavailableError:
+            self._recovery.watch()
             return False
         return True
 
@@ -165,7 +168,15 @@ class FallbackCounters:
 
     def close(self) -> None:
         """Close the connections."""
+        self._recovery.close()
         self._shared.close()
+
+    def _answers(self) -> bool:
+        try:
+            self._shared.ping()
+        except OutageError:
+            return False
+        return True
 
     def _ask_redis(self, ask: Callable[[], Answer], answer_here: Callable[[], Answer]) -> Answer:
         if getattr(self._paused, "until", 0.0) > time.monotonic():
@@ -174,6 +185,7 @@ class FallbackCounters:
             with self._breaker.attempt():
                 return ask()
         except UnavailableError:
+            self._recovery.watch()
             self._paused.until = time.monotonic() + PAUSE_SECONDS
             return answer_here()
 

@@ -17,6 +17,7 @@ from falcon_auth.stores.breaker import (
     OutageError,
     UnavailableError,
 )
+from falcon_auth.stores.recovery import RecoveryProbe
 from falcon_auth.stores.sql.commits import CommitUnknownError, begin_numbered
 from falcon_auth.stores.sql.fitness import find_fault, is_read_only
 from falcon_auth.stores.sql.sqlite import open_sqlite
@@ -57,6 +58,7 @@ class Database:
         self.engine = engine
         self.breaker = breaker
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._recovery = RecoveryProbe(breaker, self._answers)
         self._writers = WriterQueue(engine) if self.kind == "sqlite" else None
 
     @property
@@ -128,9 +130,19 @@ class Database:
 
     def close(self) -> None:
         """Close idle connections; the next statement opens one again."""
+        self._recovery.close()
         if self._writers:
             self._writers.close()
         self.engine.dispose()
+
+    def _answers(self) -> bool:
+        """Return whether the server answers, whatever the breaker says."""
+        try:
+            with self._autocommit.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except exc.SQLAlchemyError:
+            return False
+        return True
 
     @contextmanager
     def _attempt(self) -> Iterator[None]:
@@ -140,6 +152,7 @@ class Database:
                 with self.breaker.attempt(), self._translated_errors():
                     yield
             except UnavailableError as error:
+                self._recovery.watch()
                 unknown = isinstance(error, OutcomeUnknownError)
                 detail = StoreUnavailableError.outcome_unknown if unknown else None
                 raise StoreUnavailableError(detail, retry_after=error.retry_after) from None
