@@ -1,4 +1,4 @@
-"""Passwords: policy, hashing, and checks that all cost the same."""
+"""Passwords: the policy, hashing, and checks whose duration reveals nothing."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Verdict:
     """The result of a password check.
 
     - `matches`: whether the password is the right one.
-    - `upgraded`: a hash at today's settings, to be stored instead of one that is cheaper or of
-      another kind; only beside a match.
-    - `damaged`: the stored hash is of no known kind, broken or beyond bounds, so that nobody
-      can log in with it. Worth a log line (without the hash); the client must not learn it.
+    - `upgraded`: if the password matches and the stored hash is cheaper than today's settings or of
+    another kind, a new hash to replace it.
+    - `damaged`: the stored hash is malformed, of an unknown kind or beyond bounds, so nobody can
+    log in with it. Log that, without the hash; the client must not learn it.
     """
 
     matches: bool
@@ -60,16 +60,17 @@ class Verdict:
 class Passwords:
     """Hashes and checks passwords, on the pool.
 
-    *today* makes the new hashes; *others* are older kinds that are still verified. Their order
-    does not matter, since no two recognise the same hash.
+    *today* creates new hashes; *others* are other kinds that are still verified. Their order does
+    not matter, because no two of them recognise the same hash.
 
-    *observe* is called once a trip with today's kind and the seconds that a worker was busy,
-    waiting not included. It is called on the worker's thread and must not raise.
+    *observe* is called once per job, on the worker's thread, with today's kind and the seconds that
+    the worker was busy, not including the wait. It must not raise.
 
-    Safe to call from any thread; both methods block until a worker has done the work. *client* is
-    who asks: clients share the queue, counted as the throttle counts them (`client_bucket`), and
-    None stands for all those without an address. The methods raise `OverloadedError` and
-    `AbandonedError` as `HashingPool.run` does, to which *abandoned* is passed on.
+    Safe to call from any thread; `hash` and `check` block until a worker has done the work.
+    *client* is the client that makes the request: the pool shares its queue fairly among clients,
+    which it groups as the throttle does (`client_bucket`); None stands for all clients without an
+    address. Both methods pass *abandoned* to `HashingPool.run`, and raise `OverloadedError` and
+    `AbandonedError` as it does.
     """
 
     def __init__(
@@ -93,8 +94,8 @@ class Passwords:
     ) -> str:
         """Return a new hash of *password*.
 
-        Raises `ValueError` for one over `MAX_PASSWORD_LENGTH` or with a lone surrogate, which
-        validation should have refused.
+        Raises `ValueError` for a password that validation should have refused: longer than
+        `MAX_PASSWORD_LENGTH`, or with a lone surrogate.
         """
         return self._on_worker(partial(self._hash, password), client, abandoned)
 
@@ -106,20 +107,20 @@ class Passwords:
         client: Client | None = None,
         abandoned: Abandoned | None = None,
     ) -> Verdict:
-        """Compare *password* with the hash that is stored; None stands for an unknown account.
+        """Compare *password* with the stored hash; None stands for an unknown account.
 
-        Every refusal is one trip through the pool and costs at least one hash at today's
-        settings, so that time does not tell an unknown account from a wrong password (OWASP
-        Authentication Cheat Sheet, "Authentication and Error Messages"). It is exactly that
-        cost wherever the stored hash does not ask for more: an older, cheaper one is followed by
-        the difference, one of another kind by a whole one.
+        Every refusal is one job in the pool and costs at least one hash at today's settings, so
+        that the duration does not distinguish an unknown account from a wrong password (OWASP
+        Authentication Cheat Sheet, "Authentication and Error Messages"). It costs exactly that
+        unless the stored hash costs more: after a cheaper hash the difference is spent as well, and
+        after one of another kind a whole hash.
         """
         return self._on_worker(partial(self._check, password, stored), client, abandoned)
 
     def recognises(self, stored: str) -> bool:
         """Return whether *stored* is a usable hash: of a known kind, undamaged, within bounds.
 
-        Takes microseconds and no worker: nothing is hashed.
+        Takes microseconds and needs no worker, because nothing is hashed.
         """
         return self._parse(stored) is not None
 
@@ -163,7 +164,7 @@ class Passwords:
 def _hashable(password: str) -> str | None:
     """Normalise *password*; None if it cannot be anyone's: too long, or with a lone surrogate.
 
-    Length goes first, because normalising is quadratic in it at worst.
+    The length is checked first, because normalising takes quadratic time at worst.
     """
     if len(password) > MAX_PASSWORD_LENGTH:
         return None
@@ -181,7 +182,7 @@ def make_passwords(
     pool: HashingPool,
     observe: Observe = _ignore,
 ) -> Passwords:
-    """Build `Passwords` that hash with *kind*, and still verify the other one and imported ones."""
+    """Build `Passwords` that hash with *kind*, and verify hashes of all kinds."""
     hashers: dict[str, Hasher] = {"bcrypt": BcryptHasher(bcrypt_rounds), "argon2": Argon2Hasher()}
     today = hashers.pop(kind)
     return Passwords(today, (*hashers.values(), Pbkdf2Verifier()), pool, observe)

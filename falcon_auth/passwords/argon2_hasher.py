@@ -1,4 +1,4 @@
-"""Argon2id: RFC 9106, at the cost of the OWASP Password Storage Cheat Sheet."""
+"""Argon2id (RFC 9106), with the parameters of the OWASP Password Storage Cheat Sheet."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 from falcon_auth.passwords.hasher import StoredHash
 
-# The hash library's positions: secret, salt, passes, memory in KiB, lanes, digest bytes, variant.
+# The library's positional arguments: secret, salt, passes, memory in KiB, lanes, digest bytes,
+# variant.
 HashSecret = Callable[[bytes, bytes, int, int, int, int, "Type"], bytes]
 
 SALT_BYTES = 16  # RFC 9106, section 4.
 DIGEST_BYTES = 32
 MIN_LANE_KIB = 8  # Argon2's own lower bound on memory per lane.
 
-# The heaviest that is obeyed from a stored hash. Memory and lanes: the second recommendation of
-# RFC 9106, which many libraries have as their default; passes: the most on OWASP's list.
+# The highest parameters accepted in a stored hash. Memory and lanes: the second recommendation of
+# RFC 9106, which is the default of many libraries; passes: the highest on OWASP's list.
 MAX_STORED_MEMORY_KIB = 64 * 1024
 MAX_STORED_PASSES = 5
 MAX_STORED_LANES = 4
@@ -38,7 +39,7 @@ _WELL_FORMED = re.compile(
 
 
 def _hash_secret(*arguments: Any) -> bytes:
-    # Imported for the first hash: a service with bcrypt alone never needs it.
+    # Imported for the first hash: a service that only uses bcrypt never needs it.
     from argon2.low_level import hash_secret  # noqa: PLC0415
 
     return hash_secret(*arguments)
@@ -46,7 +47,7 @@ def _hash_secret(*arguments: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Argon2Parameters:
-    """What one hash costs. The defaults are OWASP's: 19 MiB, two passes, one lane."""
+    """The cost of one hash. The defaults are OWASP's: 19 MiB, two passes, one lane."""
 
     memory_kib: int = 19_456
     passes: int = 2
@@ -54,7 +55,7 @@ class Argon2Parameters:
 
     @property
     def work(self) -> int:
-        """KiB filled, over all passes: what the duration is proportional to."""
+        """KiB filled in all passes together, to which the duration is proportional."""
         return self.memory_kib * self.passes
 
 
@@ -70,19 +71,19 @@ class Argon2Hash:
 
     def matches(self, password: str) -> bool:
         """Hash *password* with the same salt and parameters, and compare in constant time."""
-        # Hashed anew rather than by the library's verify, which returns early, and so cheaper,
-        # where it finds fault with the encoding.
+        # Computed here rather than by the library's verify, which returns early, and so at a lower
+        # cost, if it rejects the encoding.
         hashed = _hashed(self.hash_secret, password, self.salt, self.parameters, self.digest_bytes)
         return hmac.compare_digest(hashed, self.text.encode())
 
 
 class Argon2Hasher:
-    """A `Hasher`: Argon2id, version 19; nothing else that begins with `$argon2`.
+    """A `Hasher`: Argon2id, version 19, and no other variant of Argon2.
 
-    Raises `argon2.exceptions.HashingError` where the machine cannot give the memory: that is
-    no verdict on a password.
+    Raises `argon2.exceptions.HashingError` if memory is exhausted, which says nothing about the
+    password.
 
-    *hash_secret* is `argon2.low_level.hash_secret` or, in tests, one that keeps count.
+    *hash_secret* is `argon2.low_level.hash_secret`, or a counting stand-in in tests.
     """
 
     kind = "argon2"
@@ -97,29 +98,29 @@ class Argon2Hasher:
         self._hash_secret = hash_secret
 
     def suffices(self, stored: StoredHash) -> bool:
-        """Whether *stored* is an Argon2id hash that takes as much work as a new one, or more.
+        """Whether *stored* is an Argon2id hash that takes at least as much work as a new one.
 
-        Memory times passes is compared, as OWASP does when it calls different pairs of them
-        equal. Salt and digest are long enough wherever `parse` accepts them.
+        Compares the product of memory and passes, by which OWASP considers different pairs
+        equivalent. Salt and digest are long enough in every hash that `parse` accepts.
         """
         return isinstance(stored, Argon2Hash) and stored.parameters.work >= self._today.work
 
     def hash(self, password: str) -> str:
-        """Return a new hash, in the encoding that all Argon2 libraries read."""
+        """Return a new hash in the standard encoding of Argon2 libraries."""
         salt = os.urandom(SALT_BYTES)
         return _hashed(self._hash_secret, password, salt, self._today, DIGEST_BYTES).decode()
 
     def spend(self, *, less: StoredHash | None = None) -> None:
-        """Hash the empty password, in as much less memory as makes up what is missing."""
+        """Hash the empty password, with less memory if only a difference is to be spent."""
         spent = less.parameters.work if isinstance(less, Argon2Hash) else 0
         memory_kib = (self._today.work - spent) // self._today.passes
         if memory_kib < MIN_LANE_KIB * self._today.lanes:
-            return  # Nothing is missing, or less than the least that Argon2 can do.
+            return  # Nothing is left to spend, or less than the minimum of Argon2.
         less_memory = Argon2Parameters(memory_kib, self._today.passes, self._today.lanes)
         _hashed(self._hash_secret, "", bytes(SALT_BYTES), less_memory, DIGEST_BYTES)
 
     def parse(self, stored: str) -> Argon2Hash | None:
-        """Take apart a whole Argon2id hash whose parameters are within bounds."""
+        """Parse a complete Argon2id hash whose parameters are within bounds."""
         match = _WELL_FORMED.fullmatch(stored)
         if match is None:
             return None
@@ -133,7 +134,7 @@ class Argon2Hasher:
         return Argon2Hash(stored, parameters, salt, len(digest), self._hash_secret)
 
     def _within_bounds(self, stored: Argon2Parameters) -> bool:
-        """Whether to obey *stored*: the library would take whatever memory it asks for."""
+        """Whether to accept *stored*: the library would allocate any amount of memory."""
         return (
             MIN_LANE_KIB * stored.lanes
             <= stored.memory_kib
@@ -164,5 +165,5 @@ def _hashed(
 
 
 def _decoded(unpadded: str) -> bytes:
-    """Decode base64 without padding. Raises `binascii.Error` for a length that cannot be."""
+    """Decode base64 without padding. Raises `binascii.Error` for an impossible length."""
     return base64.b64decode(unpadded + "=" * (-len(unpadded) % 4))

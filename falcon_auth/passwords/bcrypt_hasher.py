@@ -15,26 +15,26 @@ from falcon_auth.passwords.hasher import StoredHash
 # The library's positional arguments: the key, then version, cost and salt.
 HashPw = Callable[[bytes, bytes], bytes]
 
-MAX_BCRYPT_BYTES = 72  # bcrypt reads no further, and the library refuses more.
-MIN_PRODUCTION_ROUNDS = 12  # The least that production may be configured with.
-MIN_COST = 4  # The function's own lower bound.
-# Eight times the work of the default cost of 12: enough for any hash that was made in earnest,
-# and a forged row cannot hold a worker for long.
+MAX_BCRYPT_BYTES = 72  # bcrypt ignores further bytes, and the library refuses them.
+MIN_PRODUCTION_ROUNDS = 12  # The minimum in production.
+MIN_COST = 4  # bcrypt's own lower bound.
+# Eight times the work of the default cost of 12: enough for any realistic hash, and low enough that
+# a forged row cannot occupy a worker for long.
 MAX_STORED_COST = 15
 PREHASH_LABEL = "falcon-auth/bcrypt-prehash"
 
-# Salt and digest are 128 and 184 bits in base64, so their last characters leave some bits unused;
-# the library raises where those of the salt are set.
+# Salt and digest are 128 and 184 bits in base64, so their last characters have unused bits; the
+# library raises if those of the salt are set.
 _WELL_FORMED = re.compile(
     r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]",
 )
-_SALT = slice(7, 29)  # Of "$2b$12$" + 22 characters of salt + 31 of digest.
+_SALT = slice(7, 29)  # In "$2b$12$" + 22 characters of salt + 31 of digest.
 _ANY_SALT = "." * 22
 
 
 @dataclass(frozen=True, slots=True)
 class BcryptHash:
-    """A `StoredHash` of version 2a, 2b or 2y, which are one function for what is hashed here."""
+    """A `StoredHash` of version 2a, 2b or 2y, which are equivalent for the inputs used here."""
 
     text: str = field(repr=False)
     cost: int
@@ -51,7 +51,7 @@ class BcryptHasher:
 
     A password over 72 bytes or with a NUL is pre-hashed, see `_bcrypt_key`.
 
-    *hashpw* is `bcrypt.hashpw` or, in tests, one that keeps count.
+    *hashpw* is `bcrypt.hashpw`, or a counting stand-in in tests.
     """
 
     kind = "bcrypt"
@@ -67,7 +67,7 @@ class BcryptHasher:
         self._hashpw = hashpw
 
     def parse(self, stored: str) -> BcryptHash | None:
-        """Take apart a whole hash of version 2a, 2b or 2y whose cost is within bounds."""
+        """Parse a complete hash of version 2a, 2b or 2y whose cost is within bounds."""
         match = _WELL_FORMED.fullmatch(stored)
         if match is None:
             return None
@@ -85,11 +85,11 @@ class BcryptHasher:
         return _hashed(self._hashpw, password, bcrypt.gensalt(self._rounds).decode())
 
     def spend(self, *, less: StoredHash | None = None) -> None:
-        """Hash the empty password, at as many lower costs as add up to what is missing."""
+        """Hash the empty password, at several lower costs if only a difference is to be spent."""
         if not isinstance(less, BcryptHash):
             self._spend_at(self._rounds)
             return
-        # bcrypt at cost c is 2**c steps, and 2**C - 2**c is 2**c + 2**(c + 1) + … + 2**(C - 1).
+        # bcrypt takes 2**c steps at cost c, and 2**C - 2**c is 2**c + 2**(c + 1) + … + 2**(C - 1).
         for cost in range(less.cost, self._rounds):
             self._spend_at(cost)
 
@@ -98,22 +98,22 @@ class BcryptHasher:
 
 
 def _hashed(hashpw: HashPw, password: str, settings: str) -> str:
-    """Hash with the version, cost and salt that *settings* begins with."""
+    """Hash with the version, cost and salt at the beginning of *settings*."""
     key = _bcrypt_key(password, salt=settings[_SALT])
     return hashpw(key, settings.encode()).decode()
 
 
 def _bcrypt_key(password: str, *, salt: str) -> bytes:
-    """Return what bcrypt is given for *password*: 72 bytes or fewer, and no NUL among them.
+    """Return bcrypt's input for *password*: at most 72 bytes, none of which is NUL.
 
-    That is the password itself where it fits. A longer one would lose its end; and because
-    bcrypt repeats its key with a NUL after each turn, "a" and "a NUL a" would be one password.
-    Those two sorts go through HMAC-SHA256 first.
+    That is the password itself if it fits. bcrypt would truncate a longer one; and because it
+    repeats its key with a NUL after each repetition, "a" and "a NUL a" would be the same password.
+    So passwords that are too long or contain a NUL are hashed with HMAC-SHA256 first.
 
-    The HMAC is keyed by the salt against password shucking: were it a bare digest, a thief of our
-    hashes could try the unsalted SHA-256 digests of some other breach as they are, without
-    knowing the passwords behind them (OWASP Password Storage Cheat Sheet, "Pre-Hashing
-    Passwords with bcrypt"). Base64 keeps the digest's own NULs away from bcrypt.
+    The salt is the HMAC's key, to prevent password shucking: with a plain digest, somebody who
+    stole our hashes could test unsalted SHA-256 digests from another breach against them, without
+    knowing the passwords (OWASP Password Storage Cheat Sheet, "Pre-Hashing Passwords with bcrypt").
+    Base64 encodes any NUL in the digest.
     """
     raw = password.encode()
     if len(raw) <= MAX_BCRYPT_BYTES and b"\0" not in raw:

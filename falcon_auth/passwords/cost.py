@@ -1,4 +1,4 @@
-"""Measures what password hashes cost on this machine, and recommends settings."""
+"""Measures the cost of password hashes on this machine, and recommends settings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from falcon_auth.passwords.argon2_hasher import Argon2Hasher, Argon2Parameters
 from falcon_auth.passwords.bcrypt_hasher import MIN_PRODUCTION_ROUNDS, BcryptHasher
 
 SAMPLE = "a password to be timed"
-FAR_BEYOND = 4  # Times the seconds wanted: two costs too high, and no dearer one is timed.
+FAR_BEYOND = 4  # Times the target: two costs too high, so that no higher one is timed.
 TRIES = 5
-ENOUGH_SECONDS = 0.5  # For the tries of one hash together; a dear one gets a single try.
+ENOUGH_SECONDS = 0.5  # For all attempts at one hash; a slow one is timed only once.
 KIB = 1024
-# The OWASP Password Storage Cheat Sheet's choices for Argon2id, which it calls equally strong:
-# memory in MiB and passes. What the service uses is among them.
+# The OWASP Password Storage Cheat Sheet's choices for Argon2id, which it considers equivalent:
+# memory in MiB, and passes. The service's own parameters are among them.
 ARGON2_CHOICES = ((46, 1), (19, 2), (12, 3), (9, 4), (7, 5))
 
 
@@ -30,14 +30,14 @@ class Timing:
     rounds: int | None = None  # bcrypt's cost.
 
     def fits(self, *, seconds: float, logins: float) -> bool:
-        """Return whether a hash takes *seconds* at most, and *logins* per second are possible."""
+        """Return whether a hash takes at most *seconds*, and *logins* per second are possible."""
         return self.seconds <= seconds and self.per_second >= logins
 
 
 def time_bcrypt(
     rounds: Iterable[int], cores: int, *, seconds: float, clock: Callable[[], float]
 ) -> Iterator[Timing]:
-    """Time bcrypt at rising costs, until one takes far more than *seconds*."""
+    """Time bcrypt at increasing costs, until one takes far more than *seconds*."""
     for cost in rounds:
         timing = _time(f"bcrypt {cost}", BcryptHasher(cost).hash, cores, clock, rounds=cost)
         yield timing
@@ -55,7 +55,7 @@ def time_argon2(cores: int, *, clock: Callable[[], float]) -> Iterator[Timing]:
 def advise(timings: Sequence[Timing], *, seconds: float, logins: float) -> str:
     """Return lines of advice: the highest bcrypt cost that fits, and whether Argon2 fits.
 
-    *timings* has at least one of bcrypt; *logins* is how many per second must be possible.
+    *timings* includes at least one of bcrypt; *logins* is the required number per second.
     """
     wanted = f"{seconds:g} s or less" + (f" and {logins:g} or more a second" if logins else "")
     fitting = [each for each in timings if each.fits(seconds=seconds, logins=logins)]
@@ -94,15 +94,15 @@ def _time(
     *,
     rounds: int | None = None,
 ) -> Timing:
-    """Hash on each core at the same time, as under load: memory is shared by all.
+    """Hash on every core at the same time, as under load, because all cores share the memory bus.
 
-    Of several tries the quickest counts, because other load can only add time.
+    Returns the fastest of several attempts, because other load can only add time.
     """
     tries: list[float] = []
     with ThreadPoolExecutor(cores) as pool:
         while len(tries) < TRIES and sum(tries) < ENOUGH_SECONDS:
             started = clock()
             list(pool.map(hash_one, [SAMPLE] * cores))
-            # A clock of coarse ticks may not have moved.
+            # A coarse clock may not have advanced.
             tries.append(max(clock() - started, time.get_clock_info("perf_counter").resolution))
     return Timing(name, min(tries), cores / min(tries), rounds)

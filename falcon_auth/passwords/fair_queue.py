@@ -1,4 +1,4 @@
-"""A queue that clients share: who has the fewest items is next, who has the most is shed."""
+"""A queue shared by clients: the one with the fewest items is next, the one with most is shed."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# Every so many turns one goes to the client that has waited longest for one. Without it, clients
-# that have several items would wait for ever beside a crowd that has one each.
+# One in so many turns goes to the client that has waited longest. Without it, clients with several
+# items would wait forever beside a crowd of clients with one item each.
 PATIENCE_TURNS = 4
 
 
 class FairQueue(Generic[T]):
-    """Holds items that wait, each for a client. Not thread-safe: the caller holds a lock.
+    """Holds waiting items, each of which belongs to a client. Not thread-safe: use a lock.
 
-    A client's own items are first in, first out. Among clients with as many items the one whose
-    number changed least recently is next. A client that has items gets its next turn within
-    `PATIENCE_TURNS` turns for each client in the queue, whatever the others add.
+    The items of one client are first in, first out. Among clients with equally many items, the one
+    whose number changed least recently is next. Whatever the others add, a client in the queue gets
+    its next turn within `PATIENCE_TURNS` turns per client.
 
-    For n items each method takes O(log n) time, amortised over calls: whatever `take` removes from
-    the heap was added to it by one step of another call. `len` takes O(1).
+    With n items, each method takes amortised O(log n) time: whatever `take` removes from the heap
+    was added by one step of another call. `len` takes O(1).
     """
 
     def __init__(self) -> None:
-        # The items of each client; in front the client that has had no turn for longest.
+        # The items of each client; the client that has waited longest for a turn comes first.
         self._items: OrderedDict[str, deque[T]] = OrderedDict()
-        # The clients by their number of items, each number in the order in which they came to it.
-        # A number that no client has any more stays until it is the lowest.
+        # The clients by their number of items, in the order in which they reached it. A number that
+        # no client has any longer stays until it is the lowest.
         self._clients: dict[int, OrderedDict[str, None]] = {}
         self._numbers: list[int] = []  # The keys of `_clients`, as a heap.
-        self._most = 0  # Items of any one client.
+        self._most = 0  # The largest number of items of a client.
         self._size = 0
         self._turns = 0
 
     def __len__(self) -> int:
-        """Return how many items wait."""
+        """Return the number of waiting items."""
         return self._size
 
     def put(self, client: str, item: T) -> None:
@@ -61,8 +61,8 @@ class FairQueue(Generic[T]):
     def shed(self, newcomer: str) -> T | None:
         """Remove an item to make room for one of *newcomer*, and return it.
 
-        It is the newest of a client that has the most. None where *newcomer* would have as many
-        itself: then nothing is removed.
+        It is the newest item of a client with the most items. Returns None, and removes nothing, if
+        *newcomer* would then have as many itself.
         """
         if len(self._items.get(newcomer, ())) + 1 >= self._most:
             return None
@@ -78,7 +78,7 @@ class FairQueue(Generic[T]):
         return next(iter(self._clients[self._numbers[0]]))
 
     def _renumber(self, client: str, before: int, after: int) -> None:
-        """Note that *client* has one item more or less."""
+        """Record that *client* has one item more or less."""
         self._size += after - before
         if before:
             del self._clients[before][client]

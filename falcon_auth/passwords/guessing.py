@@ -1,11 +1,11 @@
-"""Detects passwords that a guesser would try early.
+"""Detects passwords that an attacker would guess early.
 
-NIST SP 800-63B-4, 3.1.1.2: a password is compared with a list of those that are "commonly used,
-expected, or compromised", words of the context included. The list of the `zxcvbn` package lacks
-what its matchers find (00000000, 87654321, 123123123), so both are used here. The matchers know
-words forwards, backwards and with letters replaced (p@ssw0rd), rows of keys, repeats, sequences and
-dates, and the package estimates after how many guesses an attacker who knows them all arrives at a
-password (D. L. Wheeler, "zxcvbn: Low-Budget Password Strength Estimation", USENIX Security 2016).
+NIST SP 800-63B-4, 3.1.1.2, requires a password to be compared with a list of values "commonly used,
+expected, or compromised", including context-specific words. The list of the `zxcvbn` package lacks
+some that its matchers find (00000000, 87654321, 123123123), so both are used here. The matchers
+recognise words, also backwards and with substituted letters (p@ssw0rd), keyboard patterns, repeats,
+sequences and dates; the package estimates how many guesses an attacker who uses them all needs for
+a password (D. L. Wheeler, "zxcvbn: Low-Budget Password Strength Estimation", USENIX Security 2016).
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-# By default the throttle lets 100 wrong guesses a minute at one account through, from all addresses
-# together: this many take most of a day. Measured with 3,000 each, it refuses none of 8 random
-# letters and digits, of 8 random small letters, of phrases of two words and more; 0.2 % of
-# two common words without a space, and 0.6 % of 8 random digits, many of which are dates.
+# By default the throttle allows 100 wrong guesses per minute and account from all addresses
+# together, so this many take most of a day. Measured with 3,000 passwords of each kind, it refuses
+# no 8 random letters and digits, no 8 random lower-case letters and no phrases of two words or
+# more; it refuses 0.2 % of two common words without a space, and 0.6 % of 8 random digits, many of
+# which are dates.
 ENOUGH_GUESSES = 100_000
-# Matching takes time that grows with the cube of the length, so a text is judged in pieces; it is
-# as hard to guess as its hardest one, at least. Measured, in processor time: 0.15 ms for 8 random
-# characters, 0.9 ms for a phrase of any length, 3 ms for a piece that is made to take long, and
-# 8 ms for 128 characters of such pieces.
+# Matching takes time cubic in the length, so a password is judged in pieces; it is at least as hard
+# to guess as its hardest piece. Measured processor time: 0.15 ms for 8 random characters, 0.9 ms
+# for a phrase of any length, 3 ms for a piece designed to take long, and 8 ms for 128 characters of
+# such pieces.
 PIECE = 24
-MAX_JUDGED = 3 * PIECE  # Characters after NFKC. What has no hard piece until there is refused.
-# A text of many symbols that may each stand for several letters can be read in up to 576 ways, and
-# every one would be looked up. Nobody's favourite password has more than eight.
+MAX_JUDGED = 3 * PIECE  # Characters after NFKC. Without a hard piece up to there, it is refused.
+# A password with many symbols that may each stand for several letters can be read in up to 576
+# ways, each of which would be looked up. Realistic ones have at most eight.
 MAX_READINGS = 8
-# The package knows years up to 2019. The recent ones come first, as in passwords.
+# The package knows years up to 2019. Recent years come first, because they are the most common.
 YEARS = tuple(map(str, range(2040, 1939, -1)))
 MIN_CONTEXT_WORD = 4  # Letters.
 _URL = re.compile(r"https?://([^/?#:]*)")
@@ -43,7 +44,7 @@ Ranked = Mapping[str, int]  # Words by their rank, from 1.
 def words_of(*names: str | None) -> list[str]:
     """Return the words that people derive from a service's *names*, such as `falconauth`.
 
-    Of a URL the labels of its host count. Words of less than four letters are left out.
+    For a URL, these are the labels of its host. Words of fewer than four letters are omitted.
     """
     words = []
     for name in filter(None, names):
@@ -55,10 +56,10 @@ def words_of(*names: str | None) -> list[str]:
 
 
 class Guessing:
-    """Judges passwords. *names* are those of the service, which suggest themselves; None is none.
+    """Judges passwords. *names* are the service's, which are obvious guesses; None is ignored.
 
-    Safe to call from any thread. The first judgement takes 40 ms and 19 MB, for the lists, which
-    a start, or a command that asks for no password, need not wait for.
+    Safe to call from any thread. The lists are loaded for the first password, which takes 40 ms and
+    19 MB, so that start-up, and commands without a password, do not wait for them.
     """
 
     def __init__(self, *names: str | None) -> None:
@@ -68,7 +69,8 @@ class Guessing:
     def is_common(self, password: str) -> bool:
         """Whether *password*, in NFKC, is among the first 100,000 guesses or so.
 
-        Case does not matter for what is on the list of the most common 30,000. Never raises.
+        The list of the 30,000 most common passwords is compared without regard to case. Never
+        raises.
         """
         library = _zxcvbn()
         if password.casefold() in library.passwords:
@@ -86,13 +88,13 @@ class _Library:
     """The parts of the zxcvbn package that are used here."""
 
     passwords: Ranked
-    words: Ranked  # Those of all its lists: passwords, English, films and television, names.
+    words: Ranked  # From all its lists: passwords, English, films and television, names.
     estimate: Callable[[str, Mapping[str, Ranked]], int]
 
 
 @cache
 def _zxcvbn() -> _Library:
-    """Load the package. Its own function `zxcvbn` keeps the caller's words for all threads."""
+    """Load the package. Its own function `zxcvbn` would share the caller's words among threads."""
     from zxcvbn import matching  # noqa: PLC0415 - takes time and memory, see `Guessing`.
     from zxcvbn.scoring import most_guessable_match_sequence  # noqa: PLC0415 - as above.
 
@@ -104,7 +106,7 @@ def _zxcvbn() -> _Library:
         matching.regex_match,
         matching.date_match,
     )
-    # The second looks for all the others in what is repeated, the first among them.
+    # The second applies all the others, including the first, to what is repeated.
     ambiguous = (*simple, matching.l33t_match, matching.repeat_match)
 
     def estimate(piece: str, dictionaries: Mapping[str, Ranked]) -> int:

@@ -12,21 +12,21 @@ class StoredHash(Protocol):
     """
 
     def matches(self, password: str) -> bool:
-        """Whether *password* is the one behind this hash, at the cost that the hash asks for.
+        """Whether this is the hash of *password*, computed at the hash's own cost.
 
-        Takes long (0.02 s to 1 s) and lets go of the interpreter lock meanwhile.
+        Takes 0.02 s to 1 s, during which the interpreter lock is released.
         """
 
 
 class Verifier(Protocol):
-    """One kind of password hash that accounts may have, whether or not new ones are made.
+    """One kind of password hash that accounts may have, whether or not new ones are created.
 
-    Passwords come in as NFKC-normalised text that is valid UTF-8; all of their characters
-    count. Stored hashes come from a database, so they may be anything: `parse` never raises
-    because of one, and accepts no parameters that would cost much more than today's.
+    Passwords are NFKC-normalised text without lone surrogates; every character is significant.
+    Stored hashes come from a database and may contain anything: `parse` never raises because of
+    one, and accepts no parameters that would cost much more than today's.
 
-    Safe to call from any thread. The calls that hash take long and let go of the interpreter
-    lock meanwhile: they belong on a `HashingPool`.
+    Safe to call from any thread. The methods that hash take long, with the interpreter lock
+    released, so call them on a `HashingPool`.
     """
 
     kind: str
@@ -35,26 +35,26 @@ class Verifier(Protocol):
     def parse(self, stored: str) -> StoredHash | None:
         """Parse *stored*; None unless it is an undamaged hash of this kind, within bounds.
 
-        Takes microseconds: nothing is hashed.
+        Takes microseconds, because nothing is hashed.
         """
 
 
 class Hasher(Verifier, Protocol):
-    """A kind that new hashes are made of, at the cost that is set today."""
+    """A kind of hash that can also be created, at the configured cost."""
 
     def suffices(self, stored: StoredHash) -> bool:
-        """Return whether *stored* is of this kind and at least at today's cost.
+        """Return whether *stored* is of this kind and costs at least as much as a new hash.
 
-        What does not is replaced when its user logs in. A dearer hash is kept: replacing it would
-        make it easier to break.
+        Other hashes are replaced when their users log in. A costlier hash is kept, because
+        replacing it would make it easier to break.
         """
 
     def hash(self, password: str) -> str:
-        """Return a new hash at today's cost, with a random salt of its own."""
+        """Return a new hash at today's cost, with a new random salt."""
 
     def spend(self, *, less: StoredHash | None = None) -> None:
-        """Do the work of one hash at today's cost, for its duration only.
+        """Spend the time of one hash at today's cost, and discard the result.
 
-        With *less*, do only what verifying that hash falls short of it: nothing if its cost is
-        today's or higher, all of it if it is of another kind.
+        With *less*, spend only the difference to the cost of verifying that hash: nothing if it
+        costs as much or more, and all if it is of another kind.
         """

@@ -9,15 +9,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-# The hash library's positions: digest's name, password, salt, iterations.
+# The library's positional arguments: digest name, password, salt, iterations.
 Pbkdf2 = Callable[[str, bytes, bytes, int], bytes]
 
-MIN_STORED_ITERATIONS = 1000  # RFC 8018, 4.2: no earnest hash has fewer.
-# Django 6.0 writes 1,200,000, which takes about as long as bcrypt at cost 12. Twice that is obeyed.
+MIN_STORED_ITERATIONS = 1000  # The minimum of RFC 8018, 4.2.
+# Django 6.0 uses 1,200,000, which takes about as long as bcrypt at cost 12. Up to twice that is
+# accepted.
 MAX_STORED_ITERATIONS = 2_400_000
 
-# Any salt of printable ASCII that Django can have written, and 32 bytes in base64, whose
-# last character has two bits to spare.
+# Any salt of printable ASCII that Django may have written, and 32 bytes in base64, whose last
+# character has two unused bits.
 _WELL_FORMED = re.compile(
     r"pbkdf2_sha256\$(?P<iterations>[1-9][0-9]{3,6})\$(?P<salt>[!-#%-~]{1,128})"
     r"\$(?P<digest>[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)",
@@ -42,10 +43,11 @@ class Pbkdf2Hash:
 class Pbkdf2Verifier:
     """A `Verifier` of Django's `pbkdf2_sha256$iterations$salt$digest`.
 
-    No `Hasher`: new hashes are never of this kind, so a log-in replaces it by today's.
+    It is not a `Hasher`: no new hashes of this kind are created, and each is replaced at the next
+    log-in.
 
-    *pbkdf2* is `hashlib.pbkdf2_hmac`, which lets go of the interpreter lock, or, in tests, one
-    that keeps count.
+    *pbkdf2* is `hashlib.pbkdf2_hmac`, which releases the interpreter lock, or a counting stand-in
+    in tests.
     """
 
     kind = "pbkdf2"
@@ -54,7 +56,7 @@ class Pbkdf2Verifier:
         self._pbkdf2 = pbkdf2
 
     def parse(self, stored: str) -> Pbkdf2Hash | None:
-        """Take apart a whole hash of this kind whose iterations are within bounds."""
+        """Parse a complete hash of this kind whose iterations are within bounds."""
         match = _WELL_FORMED.fullmatch(stored)
         if match is None:
             return None

@@ -9,25 +9,26 @@ from dataclasses import dataclass, field
 from falcon_auth.passwords.guessing import Guessing
 
 MAX_PASSWORD_LENGTH = 128
-# No address is longer (RFC 5321), nor a user name. Folding is quadratic in runs of combining
-# characters, and a body that breaks its schema comes here too, to have every violation told.
+# No address (RFC 5321) or user name is longer. Folding takes quadratic time for runs of combining
+# characters, and bodies that violate their schema are checked here too, so that every violation is
+# reported.
 MAX_IDENTITY_LENGTH = 254
 
 
 def normalise(password: str) -> str:
-    """Return the form that is compared and hashed, NFKC: keyboards differ in what they send.
+    """Return the NFKC form, which is compared and hashed, since keyboards send different ones.
 
-    Takes time quadratic in the length at worst: check that first.
+    Takes quadratic time at worst, so check the length first.
     """
     return unicodedata.normalize("NFKC", password)
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """Refuses short and common passwords and the user's own names; *complex* wants four classes.
+    """Refuses short and common passwords, and the user's own names; *complex* adds four classes.
 
-    The four classes are not the default because NIST is against asking for them: people meet
-    them in predictable ways.
+    The character classes are not required by default, because NIST advises against them: people
+    satisfy them in predictable ways.
     """
 
     min_length: int = 8
@@ -35,10 +36,10 @@ class PasswordPolicy:
     guessing: Guessing = field(default_factory=Guessing)
 
     def faults(self, password: str, *, email: str | None, username: str | None) -> list[str]:
-        """Return one sentence for each rule that *password* breaks; empty if it breaks none.
+        """Return one sentence for each rule that *password* violates; empty if there is none.
 
-        Never raises, whatever the arguments hold, lone surrogates included; and no sentence holds
-        any of them. Length is counted in code points as sent, all else after NFKC.
+        Never raises, even for lone surrogates, and no sentence quotes an argument. Length is
+        counted in code points as sent; the other rules apply to the NFKC form.
         """
         if len(password) > MAX_PASSWORD_LENGTH:
             return [f"The password may have {MAX_PASSWORD_LENGTH} characters at most."]
@@ -67,7 +68,7 @@ class PasswordPolicy:
 
 
 def _is_symbol(character: str) -> bool:
-    """Whether Unicode files it under punctuation, symbols or separators (the space, say)."""
+    """Whether Unicode classifies it as punctuation, a symbol or a separator (such as a space)."""
     return unicodedata.category(character)[0] in "PSZ"
 
 
@@ -80,7 +81,7 @@ _CLASSES: tuple[tuple[Callable[[str], bool], str], ...] = (
 
 
 def _folded_identity(identity: str | None) -> str | None:
-    """Return *identity* in the form passwords are compared in; None if it cannot be one."""
+    """Return *identity* in the form used for comparison; None if it cannot be a name or address."""
     if identity is None or len(identity) > MAX_IDENTITY_LENGTH:
         return None
     return normalise(identity).casefold()

@@ -1,4 +1,4 @@
-"""The threads that hash: few, of low priority, and with a bounded queue that clients share."""
+"""The hashing threads: few, of low priority, with a bounded queue that clients share fairly."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from falcon_auth.passwords.fair_queue import FairQueue
 from falcon_auth.throttle.client_buckets import UNKNOWN_CLIENT
 
 T = TypeVar("T")
-Abandoned = Callable[[], bool]  # Whether the client has hung up meanwhile.
+Abandoned = Callable[[], bool]  # Whether the client has disconnected.
 
-NICENESS = 10  # Added to the process's own: request threads go first, hashing still proceeds.
+NICENESS = (
+    10  # Added to the process's own: request threads take precedence, but hashing still proceeds.
+)
 MAX_NICENESS = 19
 FIRST_GUESS_SECONDS = 0.25  # bcrypt at cost 12, until jobs have been timed here.
 SMOOTHING = 0.2  # The weight of the latest job in the running mean.
@@ -29,7 +31,7 @@ MAX_RETRY_AFTER_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Ticket:
-    """A job in the queue, and where its caller waits for the answer. It may hold a password."""
+    """A queued job, and the future on which its caller waits. It may contain a password."""
 
     job: Callable[[], Any]
     abandoned: Abandoned | None
@@ -37,14 +39,14 @@ class _Ticket:
 
 
 class HashingPool:
-    """Runs jobs on *workers* threads; *queue_size* more may wait, in a queue that clients share.
+    """Runs jobs on *workers* threads; *queue_size* more may wait in a queue that clients share.
 
-    The client with the fewest jobs in the queue is next; a full queue sheds the newest job of
-    whoever has most (`FairQueue`). The pool knows nothing of accounts: who is shed depends on
-    clients alone.
+    The client with the fewest queued jobs is next; a full queue sheds the newest job of the client
+    with the most (`FairQueue`). The pool does not know accounts, so that shedding depends on
+    clients only.
 
-    Safe to call from any thread. Threads start with the first jobs, not before, so a pool may be
-    made ahead of a fork and used after it.
+    Safe to call from any thread. Threads start with the first jobs, so a pool may be created before
+    a fork and used after it.
 
     *clock* returns seconds and times the jobs, for the estimate in `Retry-After`.
     """
@@ -59,11 +61,12 @@ class HashingPool:
         self._workers = workers
         self._capacity = workers + queue_size
         self._clock = clock
-        # Its own queue holds turns, one for each ticket; whose turn it is shows when it comes.
+        # The executor's own queue contains one turn per ticket; a turn picks its ticket when it
+        # runs.
         self._executor = ThreadPoolExecutor(
             workers, "hashing", initializer=_step_aside, initargs=(_usable_cores(),)
         )
-        self._changed = threading.Condition()  # Guards all below; notified when a job ends.
+        self._changed = threading.Condition()  # Guards everything below; notified when a job ends.
         self._queue: FairQueue[_Ticket] = FairQueue()
         self._running = 0
         self._closed = False
@@ -82,15 +85,15 @@ class HashingPool:
         client: str = UNKNOWN_CLIENT,
         abandoned: Abandoned | None = None,
     ) -> T:
-        """Do *job* on a worker, wait for it, and return or raise what it does.
+        """Run *job* on a worker, wait for it, and return or raise what it does.
 
-        *client* is whom the place in the queue is counted for, as `client_bucket` names it.
+        *client* is the client to which the job is attributed, as returned by `client_bucket`.
 
-        Raises `OverloadedError`, with nothing done, where the queue is full and no other client
-        has more in it, where the job is shed later for a client that has less, and where the pool
-        is closed; and `AbandonedError` where *abandoned* is true when the job's turn comes, so
-        that the work of clients which have hung up does not hold up the others. A job that calls
-        `run` itself may wait for ever.
+        Raises `OverloadedError`, with nothing done, if the queue is full and no other client has
+        more jobs in it, if the job is shed later in favour of a client with fewer, or if the pool
+        is closed. Raises `AbandonedError` if *abandoned* is true when the job's turn comes, so that
+        jobs of disconnected clients do not delay others. A job that calls `run` itself may wait
+        forever.
         """
         ticket = _Ticket(job, abandoned)
         with self._changed:
@@ -99,14 +102,14 @@ class HashingPool:
         try:
             result: T = ticket.answer.result()
         finally:
-            del ticket  # Else an exception and the frames in its traceback keep each other.
+            del ticket  # Otherwise an exception and the frames of its traceback would form a cycle.
         return result
 
     def close(self, timeout: float) -> bool:
-        """Accept no more; let the accepted finish; return whether all did in *timeout* seconds.
+        """Accept no more jobs, and return whether the accepted ones ended within *timeout* seconds.
 
-        Those that still wait then are refused with `OverloadedError`; those that run go on
-        to their end. Closing again is allowed.
+        Jobs that are still queued then are refused with `OverloadedError`; those that are running
+        continue to their end. Repeated calls are allowed.
         """
         with self._changed:
             self._closed = True
@@ -117,23 +120,25 @@ class HashingPool:
         return drained
 
     def _make_room(self, client: str) -> None:
-        """Find a turn for a job of *client*, or raise; the caller holds the lock."""
+        """Provide a turn for a job of *client*, or raise; the caller holds the lock."""
         if self._closed:
             raise self._overloaded()
         if self.depth < self._capacity:
             try:
                 self._executor.submit(self._take_turn)
-            except RuntimeError:  # The system grants no further thread, or Python is ending.
+            except (
+                RuntimeError
+            ):  # No further thread can be started, or the interpreter is shutting down.
                 raise self._overloaded() from None
             return
         shed = self._queue.shed(client)
         if shed is None:
             raise self._overloaded()
-        shed.answer.set_exception(self._overloaded())  # Its turn is the newcomer's now.
+        shed.answer.set_exception(self._overloaded())  # The newcomer takes over its turn.
 
     def _take_turn(self) -> None:
         with self._changed:
-            if not self._queue:  # The executor kept the turn of a job that it refused.
+            if not self._queue:  # The executor has kept the turn of a job that it refused.
                 return
             ticket = self._queue.take()
             self._running += 1
@@ -149,12 +154,12 @@ class HashingPool:
     def _attempt(
         self, job: Callable[[], T], abandoned: Abandoned | None
     ) -> tuple[T | None, BaseException | None]:
-        """Do the job; return its result, or what it raised, which is its caller's to handle."""
+        """Run the job; return its result, or the exception to raise in its caller."""
         try:
             if abandoned is not None and abandoned():
                 return None, AbandonedError()
             return self._timed(job), None
-        except BaseException as error:  # noqa: BLE001 - SystemExit too: the worker lives on.
+        except BaseException as error:  # noqa: BLE001 - even SystemExit: the worker must survive.
             return None, error
 
     def _timed(self, job: Callable[[], T]) -> T:
@@ -167,7 +172,7 @@ class HashingPool:
                 self._seconds_per_job += SMOOTHING * (seconds - self._seconds_per_job)
 
     def _overloaded(self) -> OverloadedError:
-        """Build the refusal; the caller holds the lock. It names when the queue will be empty."""
+        """Build the refusal, which says when the queue will be empty; the caller holds the lock."""
         seconds = math.ceil(self.depth * self._seconds_per_job / self._workers)
         return OverloadedError(retry_after=min(max(1, seconds), MAX_RETRY_AFTER_SECONDS))
 
@@ -177,15 +182,17 @@ def _usable_cores() -> set[int]:
 
 
 def _step_aside(cores: set[int]) -> None:
-    """Use all *cores*, and let the request threads go before this one.
+    """Allow this thread on all *cores*, and lower its priority below that of request threads.
 
-    A thread begins on the cores of the one that starts it, and the server keeps those that
-    answer requests on one. Only Linux can do this: elsewhere the thread's id might be taken for
-    some process's.
+    A thread inherits the CPU affinity of the thread that starts it, and the server keeps request
+    threads on one core. Only on Linux: elsewhere the thread's id might be interpreted as a process
+    id.
     """
     if sys.platform == "linux":  # pragma: no branch - the tests for it run on Linux.
         thread = threading.get_native_id()
-        with suppress(OSError):  # A sandbox may forbid it: slower under load, not wrong.
+        with suppress(
+            OSError
+        ):  # A sandbox may forbid it, which costs speed under load, not correctness.
             niceness = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS
             os.setpriority(os.PRIO_PROCESS, thread, min(niceness, MAX_NICENESS))
         with suppress(OSError):

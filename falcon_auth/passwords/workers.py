@@ -1,10 +1,10 @@
-"""How many hashing workers to run: the cores and the CPU quota of this process.
+"""Determines the number of hashing workers from the cores and the CPU quota of this process.
 
-Two things limit it on Linux. The affinity says which cores it may run on. The CPU quota of a
-control group, which containers are limited by, says how much time it gets in each period (commonly
-100 ms); once that is spent, every thread of the group stands still until the next one. The lower
-priority of the hashing threads does not help there, so under a quota they leave a core's worth
-of it to the threads that answer requests.
+On Linux, two things limit a process. Its CPU affinity determines on which cores it may run. The CPU
+quota of its control group, which limits containers, determines how much CPU time it gets in each
+period (commonly 100 ms); once that is used up, all threads of the group pause until the next
+period. The low priority of the hashing threads does not prevent that, so under a quota they leave
+one core's share to the threads that answer requests.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MOUNT = Path("/sys/fs/cgroup")
 def default_workers(
     cores: int | None = None, *, membership: Path = MEMBERSHIP, mount: Path = MOUNT
 ) -> int:
-    """Return how many workers hash on this machine unless HASH_WORKERS says so; 1 at least.
+    """Return the default of HASH_WORKERS on this machine, at least 1.
 
-    That is one a core, and under a CPU quota one fewer than it grants, rounded down.
-    *cores* is how many the process may run on, by default those that it is bound to;
-    *membership* and *mount* are where Linux tells the control group and its limits.
+    That is one per core; under a CPU quota, at most one fewer than it grants, rounded down. *cores*
+    is the number of cores that the process may use, by default according to its affinity;
+    *membership* and *mount* are where Linux reports the control group and its limits.
     """
     cores = usable_cores() if cores is None else cores
     quota = cpu_quota(membership, mount)
@@ -42,8 +42,8 @@ def usable_cores() -> int:
 def cpu_quota(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> float:
     """Return the CPU quota of this process's control groups, in cores; infinite if there is none.
 
-    Reads versions 1 and 2, each group and all that it is in, for the smallest quota counts. What
-    cannot be read or understood limits nothing: hashing is slower then, not wrong.
+    Supports versions 1 and 2, and reads each group and its ancestors, of which the smallest quota
+    applies. Whatever cannot be read or parsed is ignored, which costs speed, not correctness.
     """
     return min(_quotas(membership, mount), default=math.inf)
 
@@ -62,10 +62,10 @@ def _quotas(membership: Path, mount: Path) -> Iterator[float]:
 
 
 def _with_parents(root: Path, group: str) -> Iterator[Path]:
-    """Go from a group up to the root.
+    """Iterate from a group up to the root.
 
-    In a container the group's path is often that of the host, which is not there, and the limits
-    are at the root.
+    In a container the path is often the one on the host, which does not exist here; the limits are
+    then at the root.
     """
     inside = PurePosixPath(group.lstrip("/"))
     for folder in (inside, *inside.parents):

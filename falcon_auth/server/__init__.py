@@ -1,8 +1,8 @@
 """An HTTP server for WSGI applications, with limits for clients and a graceful shutdown.
 
-waitress does the work. Added here are deadlines for slow clients, room for new ones when the
-house is full, and a shutdown that finishes what it began. Nothing in this package knows which
-application it serves.
+It is based on waitress, and adds deadlines for slow clients, eviction of idle connections when
+there is no room for new ones, and a shutdown that finishes running requests. Nothing in this
+package depends on the application that it serves.
 """
 
 from falcon_auth.server.limits import Limits

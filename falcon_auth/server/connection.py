@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from falcon_auth.server.limits import Limits
 
 Overdue = Literal["request", "answer", "idle", "refused"]
-MAX_LINGER_BYTES = 1 << 20  # Read of a refused request, and thrown away.
-LINGER_SECONDS = 2.0  # The longest wait for its rest.
+MAX_LINGER_BYTES = 1 << 20  # Read and discarded after a refused request.
+LINGER_SECONDS = 2.0  # The longest wait for the rest of a refused request.
 
 
 class _PathlessLog(logging.LoggerAdapter[logging.Logger]):
@@ -31,7 +31,7 @@ class _PathlessLog(logging.LoggerAdapter[logging.Logger]):
 class Parser(HTTPRequestParser):
     """waitress's parser, which also answers 400 where Python's own parsers raise."""
 
-    # waitress reads these even of a request too broken to have them.
+    # waitress reads these attributes even if the request was too malformed to set them.
     command = "UNKNOWN"
     path = query = request_uri = ""
     url_scheme = "http"
@@ -45,9 +45,9 @@ class Parser(HTTPRequestParser):
 
 
 class Connection(HTTPChannel):
-    """A client's connection, which records since when the server waits for it.
+    """A client's connection, which records since when the server has been waiting for the client.
 
-    Created, read and closed by the loop's thread; answered by the threads of the pool.
+    The loop's thread creates, reads and closes it; the threads of the pool answer its requests.
     """
 
     task_class = Task
@@ -59,13 +59,13 @@ class Connection(HTTPChannel):
         self._clock: Callable[[], float] = server.clock
         self._limits: Limits = server.limits
         self._free_since = self._clock()  # When it was opened, or a request was last answered.
-        self._was_answered = False  # Whether a request ever was.
-        self._begun: Parser | None = None  # The request that `_begun_at` is about.
+        self._was_answered = False  # Whether any request was answered.
+        self._begun: Parser | None = None  # The unfinished request that `_begun_at` refers to.
         self._begun_at = 0.0
-        self._unread_since: float | None = None  # When the client fell behind reading.
-        self._head = b""  # What goes before the next piece that is sent.
-        self._is_refused = False  # Whether the rest of what it sends is thrown away.
-        self._lingering_since: float | None = None  # When the refusal had been sent.
+        self._unread_since: float | None = None  # Since when the client has been slow to read.
+        self._head = b""  # To be sent before the next data.
+        self._is_refused = False  # Whether further data is discarded.
+        self._lingering_since: float | None = None  # When the refusal was sent.
         self._thrown_away = 0  # Bytes.
         super().__init__(server, *args, **kwargs)
 
@@ -82,32 +82,32 @@ class Connection(HTTPChannel):
         return taken
 
     def put_before(self, head: bytes) -> None:
-        """Keep the head of an answer until its body follows, which is to be at once."""
+        """Keep the head of a response until its body follows, which must happen at once."""
         self._head = head
 
     def write_soon(self, data: Any) -> int:
-        """Send a piece of an answer, with the head that waits for it."""
+        """Send a part of a response, preceded by the head if that is pending."""
         if data and self._head:
             data, self._head = self._head + data, b""
         written: int = super().write_soon(data)
         return written
 
     def answered(self) -> None:
-        """Note that a request is done, while it still counts as running.
+        """Record that a request is done, while it still counts as running.
 
-        Any later, and the loop could see a connection that nothing runs on and that has been
-        free since before the request.
+        Later, the loop could see a connection without a running request whose idle time seems to
+        include that request.
         """
         self._free_since = self._clock()
         self._was_answered = True
 
-    # --- The end of a refused request: what was not read must not cost the client its answer
+    # --- After a refusal: unread data must not keep the client from getting the response
 
     def linger(self) -> None:
-        """Close only when the client has, or has had its time, once the refusal is sent.
+        """After the refusal is sent, close only when the client has closed, or after a time-out.
 
-        Closing a socket with unread bytes resets the connection, and most clients that are still
-        sending then never see the answer (RFC 9112, 9.6).
+        Closing a socket with unread data resets the connection, and most clients that are still
+        sending would then never see the response (RFC 9112, 9.6).
         """
         self._is_refused = True
 
@@ -125,7 +125,7 @@ class Connection(HTTPChannel):
     def _begin_to_linger(self) -> None:
         self.will_close = False
         self._lingering_since = self._clock()
-        with suppress(OSError):  # The client has gone, as the next read will show.
+        with suppress(OSError):  # The client has disconnected, as the next read will show.
             self.socket.shutdown(socket.SHUT_WR)
 
     def _throw_away(self, data: bytes) -> None:
@@ -136,10 +136,9 @@ class Connection(HTTPChannel):
     # --- Deadlines
 
     def _flush_some(self, do_close: bool = True) -> bool:  # noqa: FBT001, FBT002 - waitress's signature.
-        """Send what the socket takes, and note since when it has not taken everything.
+        """Send what the socket accepts, and record since when it has not accepted everything.
 
-        Its one clock runs until the client has caught up, so that reading drop by drop wins
-        no time.
+        That time runs until the client has caught up, so reading slowly does not extend it.
         """
         sent: bool = super()._flush_some(do_close=do_close)
         if not self.total_outbufs_len:
@@ -150,14 +149,14 @@ class Connection(HTTPChannel):
 
     @property
     def is_idle(self) -> bool:
-        """Return whether no request runs for this client and nothing is left to send."""
+        """Return whether no request of this client is running and nothing is left to send."""
         return not self.requests and not self.total_outbufs_len and self._lingering_since is None
 
     def overdue(self, now: float) -> Overdue | None:
         """Return which deadline the client has missed at *now*, if any.
 
-        Time in which the application works is never the client's; so a request that was begun
-        behind another has its time from when that one was answered.
+        The time that the application takes is not counted, so the deadline of a pipelined request
+        starts when the one before it is answered.
         """
         unread_since, lingering_since = self._unread_since, self._lingering_since
         if unread_since is not None and now - unread_since > self._limits.answer_seconds:
@@ -174,9 +173,9 @@ class Connection(HTTPChannel):
         return "idle" if now - self._free_since > patience else None
 
     def eviction_order(self) -> tuple[bool, bool, float]:
-        """Return a key to sort by: the first ones are the least loss where some must go.
+        """Return a sort key: connections that sort first are evicted first.
 
-        A half-sent answer is worth most, then a client that has shown itself to be one; among
-        equals, those that did something last.
+        Those with a half-sent response are kept longest, then those that have completed a request;
+        among equals, the most recently active.
         """
         return bool(self.total_outbufs_len), self._was_answered, self._free_since

@@ -1,9 +1,9 @@
 """CPU affinity of the request threads: all on one core, which the kernel chooses.
 
-Only one thread of a process runs Python at a time. Threads on several cores therefore gain
-nothing for requests, and pass the interpreter lock from core to core, each time with the wait
-for one to wake up: that takes longer than a short request does. Requests a second on two cores,
-32 connections (docs/performance.md has all figures):
+Only one thread of a process runs Python at a time. So threads on several cores gain nothing, and
+pass the interpreter lock from core to core, each time waiting for a core to wake up, which takes
+longer than a short request. Requests per second on two cores with 32 connections
+(docs/performance.md has all figures):
 
     the profile, threads on one core     5,819      a bare resource     10,034
     the profile, threads spread            519      a bare resource      2,387
@@ -18,22 +18,22 @@ from contextlib import suppress
 
 from waitress.task import ThreadedTaskDispatcher
 
-RECONSIDER_SECONDS = 5.0  # How long another process may keep the core busy before we leave it.
+RECONSIDER_SECONDS = 5.0  # How long the threads may share a core with another busy process.
 
 Bind = Callable[[int, set[int]], object]
 Where = Callable[[], int | None]
 
 
 class OneCore:
-    """Keeps threads together on one core, for as long as that one is not better left.
+    """Keeps threads together on one core, and moves them together when the kernel prefers another.
 
-    Now and then the thread that calls `follow_kernel` is free to go where the kernel puts it, and
-    the others follow: so they leave a core that other processes want too. `join` is for any
-    thread, the rest for that one. Does nothing where there is no choice of *cores*, or where the
+    From time to time, the kernel may move the thread that calls `follow_kernel`, and the others
+    follow. So they leave a core that other processes use as well. `join` is for any thread,
+    everything else for that thread only. Does nothing if there is only one of *cores*, or if the
     system refuses.
 
-    *bind* and *where* are `os.sched_setaffinity` and what tells the calling thread's core; None
-    where that cannot be known.
+    *bind* is `os.sched_setaffinity`; *where* returns the calling thread's core, and is None if that
+    cannot be determined.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class OneCore:
         self._core: int | None = None
         self._followers: set[int] = set()
         self._lock = threading.Lock()  # Guards the two above.
-        self._is_free = len(cores) > 1  # Whether the kernel has had its say since the last time.
+        self._is_free = len(cores) > 1  # Whether the calling thread is currently unbound.
         self._placed_at = clock()
 
     def join(self) -> None:
-        """Bind the calling thread to the common core, now and after each move."""
+        """Bind the calling thread to the common core, now and whenever that changes."""
         thread = threading.get_native_id()
         with self._lock:
             self._followers.add(thread)
@@ -63,9 +63,10 @@ class OneCore:
                 self._put(thread, {self._core})
 
     def follow_kernel(self) -> None:
-        """Free the calling thread where it is time, or bind all to where it went; cheap else.
+        """Unbind the calling thread if it is time, or bind all threads to where it went.
 
-        To be called once in each turn of a loop that waits, which is when the kernel moves it.
+        Call it once in each turn of a loop that waits, since the kernel moves threads that wake up.
+        It is cheap if there is nothing to do.
         """
         now = self._clock()
         if self._is_free:
@@ -77,7 +78,7 @@ class OneCore:
             self._put(threading.get_native_id(), self._cores)
 
     def _gather(self, core: int | None) -> None:
-        """Bind all threads to *core*; where it is unknown, to none, and never ask again."""
+        """Bind all threads to *core*; if it is unknown, unbind them and stop moving them."""
         if core is None:
             self._cores = set()
             return
@@ -89,12 +90,12 @@ class OneCore:
                     self._put(thread, {core})
 
     def _put(self, thread: int, cores: set[int]) -> None:
-        with suppress(OSError):  # Its thread has ended, or a sandbox forbids it.
+        with suppress(OSError):  # The thread has ended, or a sandbox forbids it.
             self._bind(thread, cores)
 
 
 def one_core(clock: Callable[[], float]) -> OneCore:
-    """Return what keeps threads on one of the cores that this process may use."""
+    """Return a `OneCore` for the cores that this process may use."""
     if sys.platform != "linux":  # pragma: no cover
         return OneCore(clock)
     return OneCore(
@@ -108,8 +109,8 @@ def one_core(clock: Callable[[], float]) -> OneCore:
 def current_core(libc: object) -> Where:
     """Return a function that returns the calling thread's current core (sched_getcpu(3)).
 
-    Not by /proc, which a container or a unit of systemd may hide. None where *libc* lacks the
-    call, or the kernel does.
+    It does not use /proc, which a container or a systemd unit may hide. Returns None if *libc* or
+    the kernel lacks the call.
     """
     ask: Callable[[], int] = getattr(libc, "sched_getcpu", lambda: -1)
 
@@ -121,12 +122,12 @@ def current_core(libc: object) -> Where:
 
 
 class LastInFirstOut:
-    """A condition that wakes the thread which came last: the caches still hold what it needs.
+    """A condition that wakes the most recent waiter, whose data is most likely still in the caches.
 
-    `threading.Condition` wakes the first, so that all threads take turns even where a few would
-    do: a request of a bare application then takes 79 us of processor time, not 58 (160 threads, 32
-    connections, median of three runs). To be called with *lock* held, as that is. Only for what
-    waits in a loop.
+    `threading.Condition` wakes the first waiter, so all threads take turns even if a few would
+    suffice: a request to a bare application then takes 79 us of processor time instead of 58 (160
+    threads, 32 connections, median of three runs). Like that class, it must be called with *lock*
+    held. Waiters must check their condition in a loop.
     """
 
     def __init__(self, lock: threading.Lock) -> None:
@@ -134,7 +135,7 @@ class LastInFirstOut:
         self._gates: list[threading.Lock] = []
 
     def wait(self) -> None:
-        """Release the lock until `notify`, then take it again."""
+        """Release the lock until `notify`, then acquire it again."""
         gate = threading.Lock()
         gate.acquire()
         self._gates.append(gate)
@@ -145,18 +146,18 @@ class LastInFirstOut:
             self._lock.acquire()
 
     def notify(self) -> None:
-        """Wake one thread, if any waits."""
+        """Wake one thread, if any is waiting."""
         if self._gates:
             self._gates.pop().release()
 
     def notify_all(self) -> None:
-        """Wake every thread that waits."""
+        """Wake every waiting thread."""
         while self._gates:
             self.notify()
 
 
 class RequestThreads(ThreadedTaskDispatcher):
-    """waitress's threads: on the common core, and as few of them at work as will do."""
+    """waitress's threads, on the common core, and with as few of them active as necessary."""
 
     def __init__(self, placement: OneCore) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Requests that the server refuses by itself, before the application sees them.
+"""Requests that the server itself refuses, before the application sees them.
 
-Broken framing, too many header bytes, too large a body, a transfer coding that is not
-implemented, and an application that raised before it answered.
+The reasons are invalid framing, header fields or a body that are too large, a transfer coding that
+is not implemented, and an application that raised before it responded.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 Headers = list[tuple[str, str]]  # With Content-Length; without Connection, which is the server's.
-Answer = tuple[str, Headers, bytes]  # The status line's code and phrase, and what follows it.
+Answer = tuple[str, Headers, bytes]  # Status code and phrase, header fields, body.
 
-# Words the refusal with the given status: 400, 413, 431, 500 or 501. The environ is as far as the
-# request could be parsed, with an empty body; its method is UNKNOWN where none was read. Called
-# by the threads of the pool, several at once.
+# Renders the refusal with the given status: 400, 413, 431, 500 or 501. The environ contains what
+# could be parsed of the request, without a body; its method is UNKNOWN if none was read. Called by
+# several threads of the pool at once.
 Renderer = Callable[[int, "WSGIEnvironment"], Answer]
 
 

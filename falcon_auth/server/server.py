@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 DEFAULT_LIMITS = Limits()
-TURN_SECONDS = 0.25  # The longest wait for the network; also how late a drain's end is seen.
-JOIN_SECONDS = 0.5  # For threads to end that have nothing to do any more.
+TURN_SECONDS = 0.25  # The longest wait for the network, and the accuracy of a drain's end.
+JOIN_SECONDS = 0.5  # For threads without further work to end.
 
 log = logging.getLogger("falcon_auth.server")
 
@@ -28,24 +28,22 @@ log = logging.getLogger("falcon_auth.server")
 class Server:
     """An HTTP server for one WSGI application.
 
-    The constructor binds and listens, and raises `OSError` where host or port cannot be had; it
-    also raises the process's soft limit of open files. `run` serves, once, in the calling
-    thread. `stop` and `port` are for any thread.
+    The constructor binds and listens, and raises `OSError` if the host or port is unavailable; it
+    also raises the process's soft limit of open files. `run` serves once, in the calling thread.
+    `stop` and `port` are for any thread.
 
-    Unless *limits* say otherwise the threads that answer requests stay together on one core. A
-    thread that they start begins there too; where it is to use others, it asks for them with
-    `os.sched_setaffinity`.
+    Unless *limits* say otherwise, the threads that answer requests share one core. Threads that
+    they start inherit that; one that should use other cores calls `os.sched_setaffinity`.
 
-    At shutdown *on_drain* is called, by the thread of `run`. For `shutdown_delay_seconds` of the
-    limits everything is still served, each answer with `Connection: close`. Then whoever waits in
-    the kernel's queue is accepted and the listening socket closes; requests that have arrived
-    completely are answered, all others are cut, and `run` returns.
+    At shutdown, the thread of `run` calls *on_drain*. For the `shutdown_delay_seconds` of *limits*,
+    all requests are still served, with `Connection: close` in each response. Then the connections
+    in the kernel's queue are accepted, and the listening socket is closed. Requests that have
+    arrived completely are answered, all others are cut, and `run` returns.
 
-    What the server refuses by itself, before the application sees a request, is worded by
-    *word_refusal*; see `falcon_auth.server.refusals`.
+    *word_refusal* renders the refusals of the server itself; see `falcon_auth.server.refusals`.
 
-    A client that closes even its sending side counts as gone: its answer is dropped, and
-    `environ["waitress.client_disconnected"]()` tells the application.
+    A client that closes even only its sending side counts as disconnected: its response is dropped,
+    and `environ["waitress.client_disconnected"]()` tells the application.
     """
 
     def __init__(
@@ -66,7 +64,7 @@ class Server:
         self._clock = clock
         self._stopping = False
         self._hurrying = False
-        self._sockets: dict[int, Any] = {}  # By descriptor: what the loop waits for.
+        self._sockets: dict[int, Any] = {}  # What the loop waits for, by descriptor.
         self._placement = one_core(clock) if limits.one_core else OneCore(clock)
         self._pool = RequestThreads(self._placement)
         bound = listening_socket(host, port)
@@ -90,7 +88,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port in use, also where 0 was asked for."""
+        """The actual port, even if 0 was requested."""
         return self._port
 
     def run(self) -> None:
@@ -108,7 +106,7 @@ class Server:
             self._close()
 
     def stop(self) -> None:
-        """Begin to drain; a second call ends the drain at once and cuts what is open.
+        """Begin to drain; a second call ends the drain at once and cuts open connections.
 
         Safe in a signal handler: it sets a flag and wakes the loop.
         """
@@ -121,7 +119,7 @@ class Server:
         self._listener.draining = True
         try:
             self._on_drain()
-        except Exception:  # Running requests matter more than the announcement.
+        except Exception:  # Running requests are more important than the announcement.
             log.exception("on_drain_failed")
 
     def _finish_requests(self) -> None:
@@ -131,9 +129,9 @@ class Server:
         self._turn_while(lambda: self._count_unfinished() > 0, until=end)
 
     def _take_in_arrived(self) -> bool:
-        """Accept and read what has arrived; return whether some waits for want of room.
+        """Accept and read what has arrived; return whether connections are waiting for room.
 
-        Each turn reads 8 KiB of a connection at most, so it takes several for a large body.
+        Each turn reads at most 8 KiB from a connection, so a large body takes several turns.
         """
         more = self._listener.accept_the_last()
         arrivals = -1
@@ -145,16 +143,16 @@ class Server:
         return more
 
     def _count_unfinished(self) -> int:
-        """Close connections on which nothing runs; return how much does, 0 for nothing.
+        """Close connections without a running request; return how many requests are running.
 
-        A request whose client is gone counts: it may be about to commit.
+        A request whose client has disconnected counts, because it may be about to commit.
         """
         connections = self._listener.close_idle()
         running: int = self._pool.active_count
         return connections + len(self._pool.queue) + running
 
     def _turn_while(self, condition: Callable[[], bool], *, until: float) -> None:
-        """Turn the loop while *condition* holds, until a time at most, unless in a hurry."""
+        """Run the loop while *condition* holds, at most until a time, and stop early in a hurry."""
         while not self._hurrying and (left := until - self._clock()) > 0 and condition():
             self._turn(min(left, TURN_SECONDS))
 
@@ -167,7 +165,7 @@ class Server:
     def _close(self) -> None:
         cut = self._listener.close_idle()
         self._listener.close()
-        # waitress warns of threads that remain; as daemons they end with the process.
+        # waitress warns about remaining threads; as daemons they end with the process.
         self._pool.shutdown(timeout=JOIN_SECONDS)
         log.info("stopped", extra={"connections_cut": cut})
 
@@ -175,8 +173,9 @@ class Server:
 def serve(server: Server) -> int:
     """Run *server* until SIGTERM or SIGINT, drain, and return the exit code, 0.
 
-    A second signal ends the drain at once. For the main thread. The handlers stay: a late signal
-    must not kill a process that is writing its last things and turn the exit code.
+    A second signal ends the drain at once. Call it in the main thread. The signal handlers stay
+    installed, so that a late signal does not kill a process that is shutting down, and change its
+    exit code.
     """
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -4,9 +4,9 @@
                                         issuer="https://auth.example.com", audience="orders"))
     app.add_route("/orders", Orders())
 
-It knows a token by its signature and its claims alone; that a session was ended it does not
-know until the token expires (ask `/api/v1/auth/introspect` where that matters). No database, no
-password hashing and no settings are imported here.
+It verifies a token by its signature and claims only, so it accepts tokens of ended sessions until
+they expire; where that matters, call `/api/v1/auth/introspect`. No database, password hashing or
+settings are imported here.
 """
 
 from falcon_auth.api.guard import public, requires

@@ -17,7 +17,7 @@ from falcon_auth.verifier.tokens import Verifier
 
 
 class NoMetrics:
-    """A `RequestMetrics` that counts nothing; applications may have metrics of their own."""
+    """A `RequestMetrics` that counts nothing, because applications have metrics of their own."""
 
     def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Ignore a request."""
@@ -27,12 +27,13 @@ class NoMetrics:
 
 
 class GuardedApp(AuthApp):
-    """Use it in place of `falcon.App`.
+    """A guarded `falcon.App`.
 
-    A resource class is guarded unless it is marked `public`; what the token says is in
-    `req.context.caller`, a `Claims`. Why a token failed is logged (`token_rejected`), not told.
-    `@requires(recent=True)` is judged by the token's `auth_time`, which may be *recent_seconds* ago
-    by *clock* (epoch seconds). Raises `ValueError` for *trusted_proxies* that hold everyone.
+    A resource class is guarded unless it is marked `public`; the token's claims are in
+    `req.context.caller`, a `Claims`. The reason why a token is refused is logged (`token_rejected`)
+    and not disclosed. `@requires(recent=True)` accepts a token whose `auth_time` is at most
+    *recent_seconds* ago by *clock* (epoch seconds). Raises `ValueError` for *trusted_proxies* that
+    include everyone.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?(\d{1,9})", re.ASCII | re.IGNORECA
 
 
 class FetchError(Exception):
-    """The key set could not be fetched; the message says why in a few words."""
+    """The key set could not be fetched; the message is a short reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +37,32 @@ class Fetched:
 
 
 class Fetch(Protocol):
-    """Gets the key set from where it is published. Safe to call from any thread."""
+    """Fetches a published key set. Safe to call from any thread."""
 
     def __call__(self, etag: str | None) -> Fetched:
         """Fetch the key set, unless its ETag is unchanged. Raises `FetchError`, within seconds."""
 
 
 class HttpFetch:
-    """Implements `Fetch` for an address: https, or http on the loopback interface.
+    """Implements `Fetch` for a URL: https, or http on the loopback interface.
 
-    A fetch runs in a thread of its own, which is given up when its time is over: a socket's
-    time-out bounds one read, and neither a name server nor a server that drips.
+    A fetch runs in a thread of its own, which is abandoned after the time-out: a socket's time-out
+    only bounds a single read, not name resolution or a server that sends byte by byte.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        """Prepare without fetching. Raises `ValueError` for any other address."""
+        """Prepare without fetching. Raises `ValueError` for any other URL."""
         parts = urlsplit(url)
         local = _is_loopback(parts.hostname)
         if parts.scheme != "https" and not (parts.scheme == "http" and local):
             raise ValueError("the address of the keys must be https, except on 127.0.0.1")
         self._url = url
         self._timeout = timeout_seconds
-        self._proxies: dict[str, str] | None = {} if local else None  # None: the environment's.
+        # None: the proxies of the environment.
+        self._proxies: dict[str, str] | None = {} if local else None
 
     def __call__(self, etag: str | None) -> Fetched:
-        """Fetch the key set. Raises `FetchError`, at the latest when the time is over."""
+        """Fetch the key set. Raises `FetchError`, at the latest after the time-out."""
         attempt = _Attempt(self._url, etag, self._timeout, self._proxies)
         Thread(target=attempt.run, name="falcon-auth-key-fetch", daemon=True).start()
         try:
@@ -72,7 +73,7 @@ class HttpFetch:
 
 
 class _Attempt:
-    """One fetch. `outcome` is its result or a `FetchError`, once `run` has come to its end."""
+    """One fetch. After `run`, `outcome` is its result or a `FetchError`."""
 
     def __init__(
         self, url: str, etag: str | None, timeout: float, proxies: dict[str, str] | None
@@ -103,11 +104,11 @@ class _Attempt:
         with self._lock:
             self._given_up = True
             for each in self._sockets:
-                with suppress(OSError):  # It may have come to its end in this moment.
+                with suppress(OSError):  # It may have just ended.
                     each.shutdown(SHUT_RDWR)
 
     def connected(self, connection: socket) -> None:
-        """Register a socket. Raises `FetchError` if the fetch was aborted already."""
+        """Register a connection's socket. Raises `FetchError` if the fetch was aborted."""
         with self._lock:
             if self._given_up:
                 connection.close()

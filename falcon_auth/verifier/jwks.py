@@ -16,16 +16,16 @@ from falcon_auth.keys import Key, KeyRing, UnfitKeyError, UnknownKeyError, after
 from falcon_auth.strict_json import parse_json
 from falcon_auth.verifier.fetch import Fetch, FetchError
 
-MIN_AGE_SECONDS = 30  # Keys are kept at least so long, whatever the answer says,
-MAX_AGE_SECONDS = 24 * 3600  # and at most so long,
-DEFAULT_AGE_SECONDS = 300  # and so long where it says nothing.
-RETRY_SECONDS = 30  # Between fetches for unknown kids, and after one that failed;
-FIRST_RETRY_SECONDS = 1  # but where there are no keys yet, nothing works without.
-MAX_STALE_SECONDS = 24 * 3600  # So long may an outage of the address last.
+MIN_AGE_SECONDS = 30  # Keys are cached at least this long, whatever the response says,
+MAX_AGE_SECONDS = 24 * 3600  # at most this long,
+DEFAULT_AGE_SECONDS = 300  # and this long if it does not say.
+RETRY_SECONDS = 30  # Between fetches for unknown kids, and after a failed fetch,
+FIRST_RETRY_SECONDS = 1  # except while there are no keys at all.
+MAX_STALE_SECONDS = 24 * 3600  # How long expired keys are used while fetches fail.
 MAX_KEYS = 100
-MAX_WAITERS = 8  # Threads that wait for another one's fetch; more must not be held up.
+MAX_WAITERS = 8  # Threads that may wait for another one's fetch; others must not be delayed.
 WAIT_SECONDS = 5.0  # Longer than a fetch takes.
-IDLE_SECONDS = 30  # Keys that are overdue by so long are not used while fresh ones are fetched.
+IDLE_SECONDS = 30  # Keys that expired this long ago are not used while a fetch is in progress.
 _PUBLIC = {"kty", "crv", "x", "y", "n", "e"}
 _CURVES = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
 _RSA = {"RS256", "PS256"}
@@ -36,10 +36,10 @@ log = structlog.get_logger("falcon_auth.verifier")
 class JwksKeys:
     """A `KeySource` that caches a key set. Safe to call from any thread, and to fork.
 
-    When the copy is too old, one thread renews it while the others go on with it; where the
-    address is away, or answers without any key (a fault of its own: nothing could be signed), all
-    go on with it for a day. A `kid` that it lacks is looked for once more,
-    at most every RETRY_SECONDS, so that made-up ones cause no storm.
+    When the cached copy expires, one thread renews it while the others continue to use it. If the
+    server is unavailable, or publishes no usable key, the copy is used for another day. An unknown
+    `kid` causes another fetch, but only once in RETRY_SECONDS, so that invented ones cannot cause a
+    flood.
     """
 
     def __init__(self, fetch: Fetch, *, monotonic: Callable[[], float]) -> None:
@@ -49,17 +49,17 @@ class JwksKeys:
         self._ring: KeyRing | None = None
         self._etag: str | None = None
         self._good_until = -math.inf  # When the copy is due to be renewed.
-        self._usable_until = -math.inf  # When it is too old for any excuse.
-        self._next_try = -math.inf  # After a failure: before that, nothing is fetched.
-        self._next_search = -math.inf  # Before that, nothing is fetched for an unknown kid.
-        self._failed = False  # Whether the last fetch did.
+        self._usable_until = -math.inf  # When it must not be used any longer.
+        self._next_try = -math.inf  # The earliest time for another fetch after a failure.
+        self._next_search = -math.inf  # The earliest time for another fetch for an unknown kid.
+        self._failed = False  # Whether the last fetch failed.
         after_fork.register(self)
 
     def current(self) -> KeyRing:
         """Return the cached ring, renewed if due. Raises `StoreUnavailableError` without one."""
         now = self._monotonic()
         if now >= self._good_until:
-            # A process that was idle waits for fresh keys; a busy one goes on meanwhile.
+            # A process that was idle waits for new keys; a busy one continues with the old ones.
             idle = now >= self._good_until + IDLE_SECONDS
             with self._turn(WAIT_SECONDS if idle else 0) as has_turn:
                 if has_turn and now >= self._good_until:
@@ -70,19 +70,19 @@ class JwksKeys:
         return ring
 
     def key_for(self, kid: str) -> Key:
-        """Return the key of that id, and fetch the key set anew where it is not in the copy.
+        """Return the key with that id, fetching the key set again if the copy does not have it.
 
-        Raises `UnknownKeyError`, and `StoreUnavailableError` where nobody can tell right now.
+        Raises `UnknownKeyError`, or `StoreUnavailableError` if that cannot be determined now.
         """
         ring = self.current()
         try:
             return ring.key_for(kid)
         except UnknownKeyError:
             with self._turn(WAIT_SECONDS) as has_turn:
-                if has_turn and self._ring is ring:  # Else another thread has just fetched.
+                if has_turn and self._ring is ring:  # Otherwise another thread has just fetched.
                     self._search()
         fresh = self.current()
-        # The key may be new, which cannot be checked right now: a 401 would be wrong.
+        # The key may be new, which cannot be checked now, so a 401 could be wrong.
         if fresh is ring and (self._failed or not has_turn):
             raise StoreUnavailableError("The keys cannot be fetched now; try again shortly.")
         return fresh.key_for(kid)
@@ -90,7 +90,7 @@ class JwksKeys:
     def reset_after_fork(self) -> None:
         """Reset the lock: a thread that was fetching does not exist in the child."""
         self._make_locks()
-        self._next_search = -math.inf  # It may have been that thread's, which never ended it.
+        self._next_search = -math.inf  # That thread may have set it without finishing.
 
     def _make_locks(self) -> None:
         self._fetching = threading.Lock()
@@ -98,7 +98,7 @@ class JwksKeys:
 
     @contextmanager
     def _turn(self, seconds: float) -> Iterator[bool]:
-        """Wait for the turn to fetch; return whether it came. Few threads may wait at once."""
+        """Wait for the turn to fetch; yield whether it came. Few threads may wait at once."""
         waiters, fetching = self._waiters, self._fetching
         if not waiters.acquire(blocking=False):
             yield False
@@ -114,14 +114,14 @@ class JwksKeys:
             waiters.release()
 
     def _search(self) -> None:
-        """Fetch the key set for an unknown kid, unless that was done just now."""
+        """Fetch the key set for an unknown kid, unless that was done recently."""
         now = self._monotonic()
         if now >= self._next_search:
             self._next_search = now + RETRY_SECONDS
             self._try_fetch()
 
     def _try_fetch(self) -> None:
-        """Fetch once, unless that failed just now. The caller has the turn."""
+        """Fetch once, unless a fetch failed recently. The caller has the turn."""
         now = self._monotonic()
         if now < self._next_try:
             return
