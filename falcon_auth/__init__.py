@@ -2,7 +2,7 @@
 
     from falcon_auth import public, requires
 
-mark an application's own resources: open to everyone, or asking for more than a token.
+mark an application's own resources as open to everyone, or as requiring more than a token.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __version__ = "1.0.0"
 
 
 def __getattr__(name: str) -> object:
-    """Import what marks resources when it is asked for: commands do without Falcon."""
+    """Import the decorators at their first use, because commands do not need Falcon."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from falcon_auth.api import guard  # noqa: PLC0415 - that is the point

@@ -1,7 +1,7 @@
 """The commands: `falcon-auth COMMAND`, or `python -m falcon_auth COMMAND`.
 
-Each has a module of its own, which is loaded when the command runs: `--help` has to answer at
-once, and a command should not wait for what only another one needs.
+Each has a module of its own, which is loaded when the command runs, so that `--help` is fast and no
+command loads what only another one needs.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from falcon_auth.extras import say_missing
 
 
 class _Lazy(NamedTuple):
-    """Where a command is, and its help, so that `--help` need not import it."""
+    """The location of a command, and its help, so that `--help` need not import it."""
 
     module: str
     name: str
     help: str
 
 
-# The help is the first sentence of the command's own.
+# Each help text is the first sentence of the command's docstring.
 COMMANDS = {
     "capacity": _Lazy(
         "capacity",
@@ -40,9 +40,7 @@ COMMANDS = {
         "Time bcrypt and Argon2 on this machine, and recommend settings.",
     ),
     "keys": _Lazy("keys", "keys", "Rotate the keys of JWT_KEY_DIRECTORY."),
-    "mail": _Lazy(
-        "mail", "mail", "Show the mails that there are, and send one to try the mail server."
-    ),
+    "mail": _Lazy("mail", "mail", "Preview the mails, and send a test mail."),
     "migrate": _Lazy(
         "migrate",
         "migrate_database",
@@ -54,19 +52,19 @@ COMMANDS = {
     "outbox": _Lazy(
         "outbox",
         "outbox",
-        "List messages that were not delivered, and have failed ones tried again.",
+        "List undelivered messages, and retry failed ones.",
     ),
     "secret": _Lazy(
         "keys",
         "secret",
-        "Make a fresh key: a text for JWT_SECRET_KEY, or PEM for JWT_PRIVATE_KEY_FILE.",
+        "Create a key: a text for JWT_SECRET_KEY, or PEM for JWT_PRIVATE_KEY_FILE.",
     ),
-    "seed": _Lazy("seed", "seed", "Create COUNT sample users, to try things with."),
+    "seed": _Lazy("seed", "seed", "Create COUNT sample users for development."),
     "serve": _Lazy("serve_command", "serve", "Serve with waitress until SIGTERM or Ctrl-C."),
     "service-token": _Lazy(
         "keys",
         "service_token",
-        "Make a credential for the service NAME that may introspect tokens.",
+        "Create a credential with which the service NAME may introspect tokens.",
     ),
     "users": _Lazy(
         "users",

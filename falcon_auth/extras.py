@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 DISTRIBUTION = "falcon-auth-service"
-# By the package that is missing; all else is part of `server`.
+# The extra of each package; all others are part of `server`.
 _EXTRAS = {"psycopg": "postgresql", "redis": "redis"}
 
 

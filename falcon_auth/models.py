@@ -26,9 +26,9 @@ def time_ordered_id(now: float, random: int | None = None) -> str:
     return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
 
 
-# In the place of a hash, for a user who has no password until a reset or an invitation sets one.
+# Replaces the hash of a user who has no password until a reset or an invitation sets one.
 NO_PASSWORD = "!"  # noqa: S105 - no hash of any kind begins so
-# Authentication method references (RFC 8176): how somebody proved who they are.
+# Authentication method references (RFC 8176).
 PASSWORD_METHOD = "pwd"  # noqa: S105 - RFC 8176's word
 CODE_METHOD = "otp"
 DEVICE_BOUND_METHOD = "hwk"  # A passkey that cannot leave its device.
@@ -44,14 +44,16 @@ class User:
 
     id: str  # A UUID: nothing to guess, no counter to share.
     email: str  # As registered, its domain in lower case.
-    email_key: str = field(repr=False)  # What uniqueness and look-up go by.
+    email_key: str = field(repr=False)  # The normal form, for uniqueness and look-ups.
     username: str | None
     password_hash: str = field(repr=False)
-    password_version: int = 0  # Counts changes of the password, not of its hash.
-    email_version: int = 0  # Counts changes of the address, and of whether it is verified.
+    password_version: int = 0  # Incremented with the password, not with an upgrade of its hash.
+    email_version: int = 0  # Incremented with the address, and with its verification.
     email_verified: bool = False
-    factor_count: int = 0  # Second factors that count; kept here so that no request looks them up.
-    factors_version: int = 0  # Counts changes of the factors, and of the recovery codes.
+    factor_count: int = (
+        0  # Active second factors; stored here so that requests need not look them up.
+    )
+    factors_version: int = 0  # Incremented with the factors and the recovery codes.
     is_active: bool = True
     roles: tuple[str, ...] = ()  # The names of the user's roles, sorted.
     scopes: frozenset[str] = frozenset()  # What these roles allow, as they are defined now.
@@ -116,9 +118,9 @@ class Factor:
     kind: FactorKind
     name: str
     created_at: float
-    confirmed_at: float | None = None  # None: an app that has not shown a code yet counts nothing.
+    confirmed_at: float | None = None  # None: pending, an app that no code has confirmed yet.
     last_used_at: float | None = None
-    # Encrypted: an app's secret, or the key that a set's codes are hashed with.
+    # Encrypted: an app's secret, or the key with which the recovery codes are hashed.
     secret: str | None = field(default=None, repr=False)
     last_step: int = 0  # The time step of the app's last code: it and all earlier ones are spent.
     credential_id: str | None = None
@@ -139,7 +141,7 @@ class RecoveryCodes:
 
 @dataclass(frozen=True, slots=True)
 class SpentChallenge:
-    """A challenge that was answered; it is to be remembered until then (epoch seconds)."""
+    """A challenge that was used; it must be kept until it expires (epoch seconds)."""
 
     id: str
     expires_at: float
@@ -147,9 +149,9 @@ class SpentChallenge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorUse:
-    """A factor whose proof was right a moment ago, and what makes the proof work only once.
+    """A use of a factor that has just been verified, to be spent so that it works only once.
 
-    Of `step`, `code_hash` and `sign_count` one is set, by the kind of the factor.
+    Depending on the kind of factor, one of `step`, `code_hash` and `sign_count` is set.
     """
 
     factor_id: str
@@ -161,7 +163,7 @@ class FactorUse:
     challenges: tuple[SpentChallenge, ...] = ()
 
     def also_spending(self, challenge: SpentChallenge) -> FactorUse:
-        """Return the same use, which spends a further challenge."""
+        """Return a copy that also spends another challenge."""
         return replace(self, challenges=(*self.challenges, challenge))
 
 
@@ -185,26 +187,25 @@ class AuditEvent:
 class Message:
     """Something to be delivered: a mail, the call of a webhook, or an enquiry.
 
-    An enquiry asks for a mail to somebody who has not been looked up yet.
-
-    It holds what the text is made of, never a token: those are signed when it is sent.
+    An enquiry is a request for a mail to a user who has not been looked up yet. A message contains
+    the data for the text but never a token: tokens are signed when it is sent.
     """
 
-    id: str  # A UUID of version 7; what is delivered twice is recognised by it.
+    id: str  # A UUID of version 7, by which receivers recognise duplicates.
     channel: Literal["mail", "webhook", "enquiry"]
     topic: str  # The mail's template, or the event's type.
     user_id: str | None  # Messages of one user are delivered in order.
     payload: Mapping[str, str | int | bool | None]
     created_at: float
-    due_at: float  # When it is to be tried next.
+    due_at: float  # When the next attempt is due.
     attempts: int = 0
     failed_at: float | None = None  # When it was given up.
-    error: str | None = None  # Why the last attempt failed: a fixed phrase, nothing of a server's.
+    error: str | None = None  # Why the last attempt failed: a fixed phrase, not a server's text.
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a change writes in its own transaction, or not at all: audit events and messages."""
+    """What a change writes in its own transaction: audit events and messages."""
 
     events: tuple[AuditEvent, ...] = ()
     messages: tuple[Message, ...] = ()
@@ -215,7 +216,7 @@ NO_EFFECTS = Effects()
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user who has just proved who they are, by `methods` (RFC 8176).
+    """A user who has just authenticated by `methods` (RFC 8176).
 
     `upgraded_hash` is the password's hash at today's cost, where the stored one is older; `use` is
     the second factor that was given, which opening the session spends.
@@ -228,13 +229,13 @@ class Login:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no further factor is to be asked for."""
+        """Whether no further factor is required."""
         return not self.user.factor_count or SEVERAL_FACTORS in self.methods
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The sender of a request, as far as it is known from the connection."""
+    """The client of a request, as known from the connection and header fields."""
 
     ip: str | None = None
     user_agent: str | None = None
@@ -248,7 +249,7 @@ class Caller:
     user: User
     session: Session
 
-    # What the claims of a token have too: a guarded resource runs here and beside a verifier.
+    # Like the claims of a token, so that a guarded resource works here and with a verifier.
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -272,12 +273,12 @@ class Caller:
 
     @property
     def auth_time(self) -> float:
-        """When the user last proved who they are, in this session."""
+        """When the user last authenticated in this session."""
         return self.session.auth_time
 
     @property
     def amr(self) -> tuple[str, ...]:
-        """How (RFC 8176)."""
+        """The authentication methods of this session (RFC 8176)."""
         return self.session.amr
 
     @property

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4-mapped (RFC 4291, 2.5.5.2).
-# IPv4 clients as a network without IPv4 sees them (RFC 6052): the last 32 bits are the client's.
+# IPv4 clients in a network without IPv4 (RFC 6052); the last 32 bits are the client's address.
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 ALL_IPV4 = ipaddress.IPv4Network("0.0.0.0/0")
-# Each of these holds every client of a kind. The second is all of IPv6 that is routed in public
-# (RFC 4291, 2.4).
+# Each of these contains every client of a kind. The second is all publicly routed IPv6 (RFC 4291,
+# 2.4).
 ALL_CLIENTS_IN_IPV6 = (MAPPED, ipaddress.IPv6Network("2000::/3"), NAT64)
 
 
@@ -25,7 +25,7 @@ def unmap_network(network: Network) -> Network:
 
 
 def hold_everyone(networks: Iterable[Network]) -> bool:
-    """Return whether the networks, alone or together, hold every client of some kind.
+    """Return whether the networks, alone or together, contain every client of some kind.
 
     The kinds are IPv4, however it is written, and the public addresses of IPv6.
     """

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import orjson
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A record may hold a password hash: it is written member by member, never as a whole.
+# Records may contain password hashes, so they must be written member by member, never as a whole.
 _PLAIN_TYPES_ONLY = (
     orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
@@ -33,9 +33,9 @@ def dump_json(value: object, default: Callable[[Any], Any] | None = None) -> byt
 def parse_json(data: bytes) -> Any:
     """Parse one JSON text in UTF-8.
 
-    Raises `ValueError` for anything else: another encoding, a byte order mark, NaN and
-    infinities, numbers that overflow to them, duplicate names, and nesting that is too
-    deep to follow. The message never holds what was refused.
+    Raises `ValueError` for anything else: another encoding, a byte order mark, NaN and infinities,
+    numbers that overflow to them, duplicate names, and nesting that is too deep to follow. The
+    message never quotes the input.
     """
     if data.startswith(_BYTE_ORDER_MARK):
         message = "starts with a byte order mark"

@@ -1,4 +1,4 @@
-"""The Falcon application: no route bypasses the guard, and JSON is that of RFC 8259."""
+"""The Falcon application: no route bypasses the guard, and JSON follows RFC 8259 strictly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MAX_BODY_BYTES = 16 * 1024
-_NO_METHOD = "UNKNOWN"  # What no resource answers.
+_NO_METHOD = "UNKNOWN"  # A method that no resource answers.
 
 
 def read_json(req: Request) -> Any:
@@ -31,7 +31,9 @@ def read_json(req: Request) -> Any:
 def read_body(req: Request) -> bytes:
     """Return a request's body. Raises `PayloadTooLargeError`, before anything is read."""
     length = req.content_length
-    if length is None and req.env.get("wsgi.input_terminated"):  # Chunked, and the server can.
+    if length is None and req.env.get(
+        "wsgi.input_terminated"
+    ):  # Chunked, which the server supports.
         return _read(req.env["wsgi.input"], None)
     return _read(req.bounded_stream, length or 0)
 
@@ -53,9 +55,9 @@ def _parse(data: bytes) -> Any:
 
 
 def template_pattern(template: str) -> re.Pattern[str]:
-    """Return what matches the paths of a URI template; `{path}` and `{path:path}` are all the rest.
+    """Return a pattern for the paths of a URI template.
 
-    Every other placeholder is one segment.
+    `{path}` and `{path:path}` match the rest of the path, and any other placeholder one segment.
     """
     literals = re.split(r"\{[^}]*\}", template)
     pattern = "[^/]*".join(map(re.escape, literals))
@@ -65,7 +67,7 @@ def template_pattern(template: str) -> re.Pattern[str]:
 
 
 class StrictJsonHandler(BaseHandler):
-    """Falcon's JSON in and out, bounded in size and without the parser's lenience."""
+    """Falcon's JSON handler, with a strict parser and a size limit."""
 
     def serialize(self, media: object, content_type: str) -> bytes:  # noqa: ARG002 - Falcon's shape
         """Encode a response's media."""
@@ -84,8 +86,8 @@ class StrictJsonHandler(BaseHandler):
 class RenderInside:
     """Middleware that encodes the body before the others look at the response.
 
-    Falcon would encode it after them: a body that cannot be encoded would then be answered with an
-    empty 500, while log and metrics report a success.
+    Falcon would encode it after them. If that failed, the response would be an empty 500, although
+    the log and the metrics had reported a success.
     """
 
     def process_response(
@@ -100,15 +102,14 @@ class RenderInside:
 
 
 class AnyMethod:
-    """A resource that answers every request alike, whatever its method is.
+    """A resource that handles all methods in the same way.
 
-    That is OPTIONS too, also where it is a preflight, and methods that nobody has heard of: none
-    passes the guard by its name.
+    That includes OPTIONS, even for a preflight, and unknown methods: no method bypasses the guard.
     """
 
     def on_any(self, req: Request, resp: Response, **params: object) -> None:
         """Answer."""
-        raise NotImplementedError  # pragma: no cover - a shape for the router, never called
+        raise NotImplementedError  # pragma: no cover - a declaration for the router, never called
 
 
 class _Responders(dict[str, Any]):
@@ -123,10 +124,10 @@ class _Responders(dict[str, Any]):
 
 
 class _Router(CompiledRouter):
-    """Answers HEAD by a resource's `on_head`, else by its `on_get` (RFC 9110, 9.3.2)."""
+    """Routes HEAD to a resource's `on_head`, or else to its `on_get` (RFC 9110, 9.3.2)."""
 
     def map_http_methods(self, resource: object, **kwargs: Any) -> dict[str, Any]:
-        """Map methods to responders; Falcon itself leaves the body out of an answer to HEAD."""
+        """Map methods to responders; Falcon itself omits the body of a response to HEAD."""
         if isinstance(resource, AnyMethod):
             return _Responders(resource.on_any)
         responders: dict[str, Any] = super().map_http_methods(resource, **kwargs)
@@ -136,7 +137,7 @@ class _Router(CompiledRouter):
 
 
 class _EveryMethod(frozenset[str]):
-    """The methods of an `AnyMethod`: named is only GET, and each is one of them."""
+    """The methods of an `AnyMethod`: it contains every method, but lists only GET."""
 
     def __contains__(self, method: object) -> bool:
         return isinstance(method, str)
@@ -148,9 +149,9 @@ _EVERY_METHOD = _EveryMethod({"GET"})
 class AuthApp(falcon.App[Request, Response]):
     """A Falcon application whose routes are all seen by its middleware.
 
-    `methods` maps each URI template to the methods that its resource answers; `service_routes`
-    are the templates of the service itself, without those that an application added.
-    `requirements` tells, where a method asks for more than a token, what that is.
+    `methods` maps each URI template to the methods that its resource answers; `service_routes` are
+    the templates of the service itself, without those that an application added. `requirements` has
+    the requirements of methods that need more than a token.
     """
 
     def __init__(self) -> None:
@@ -166,8 +167,8 @@ class AuthApp(falcon.App[Request, Response]):
     def __call__(self, env: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333).
 
-        Falcon rejects its own pseudo-method before any middleware has run, so that the answer
-        would have neither id nor headers. It is treated as any other unknown method instead.
+        Falcon rejects its own pseudo-method before any middleware runs, so the response would have
+        neither a request id nor headers. It is treated like any other unknown method instead.
         """
         if env["REQUEST_METHOD"] in self._META_METHODS:
             env["REQUEST_METHOD"] = _NO_METHOD
@@ -176,8 +177,8 @@ class AuthApp(falcon.App[Request, Response]):
     def add_route(self, uri_template: str, resource: object, **kwargs: Any) -> None:
         """Add a resource; it is guarded unless its class is marked `public`.
 
-        Raises `TypeError` for a resource that can be false (Falcon skips the middleware, and so
-        the guard, for those), and for one that is public and requires something all the same.
+        Raises `TypeError` for a resource that can be falsy, because Falcon skips the middleware and
+        so the guard for those, and for one that is public but has requirements.
         """
         kind = type(resource)
         if hasattr(kind, "__bool__") or hasattr(kind, "__len__"):
@@ -211,7 +212,7 @@ class AuthApp(falcon.App[Request, Response]):
         return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
 
     def requirement_for(self, req: Request) -> Requirement:
-        """Return what the routed operation asks for beside a token."""
+        """Return what the routed operation requires in addition to a token."""
         return self.requirements.get((req.uri_template or "", req.method), NOTHING_MORE)
 
     def has_own_route(self, path: str) -> bool:

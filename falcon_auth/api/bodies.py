@@ -109,7 +109,7 @@ class BodyReader:
 
 
 def media_type(req: Request) -> str:
-    """Return the media type that Content-Type declares, without parameters."""
+    """Return the media type in Content-Type, without parameters."""
     return (req.content_type or "").partition(";")[0].strip().lower()
 
 
@@ -144,7 +144,7 @@ def _describe(error: ValidationError) -> Iterator[Violation]:
     elif error.validator == "additionalProperties":
         for name in error.instance:  # type: ignore[union-attr]
             if name not in schema["properties"]:
-                yield Violation(_pointer(*path, name), VALIDATION_FAILED, "Is not expected here.")
+                yield Violation(_pointer(*path, name), VALIDATION_FAILED, "Is not a known member.")
     elif error.validator == "type":
         kinds = error.validator_value
         kinds = kinds if isinstance(kinds, list) else [kinds]

@@ -1,8 +1,8 @@
 """The client's address: that of the connection, or the one that a trusted proxy reports.
 
-`X-Forwarded-For` is a list that each proxy appends to, whom it saw, on the right; what stands
-further left anyone may have written. `Forwarded` (RFC 7239) is not read: a proxy that sets
-one header and passes on a client's other one would let clients choose their address.
+Each proxy appends the address that it saw to the right end of `X-Forwarded-For`; anything further
+left may be forged. `Forwarded` (RFC 7239) is not read: behind a proxy that sets one of the two
+headers and passes on the other, clients could choose their address.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from falcon import Request
 from falcon_auth.models import Client
 from falcon_auth.networks import Network, hold_everyone, unmap_network
 
-MAX_USER_AGENT_LENGTH = 256  # Real ones are shorter; it is kept with each session.
+MAX_USER_AGENT_LENGTH = 256  # Real ones are shorter; stored with each session.
 MAX_HOP_LENGTH = 80  # An IPv6 address is 45 characters at most; brackets, zone and port are more.
-MAX_HOPS = 20  # Elements of X-Forwarded-For that are looked at: chains of proxies are short.
+MAX_HOPS = 20  # Elements of X-Forwarded-For that are read: chains of proxies are short.
 MAX_FORWARDED_LENGTH = MAX_HOPS * (MAX_HOP_LENGTH + 2)  # In characters, with ", " between hops.
 
 # As far as browsers send it (RFC 5646, 2.1): a language, a script or a region.
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}(?=[\s,;]|\Z)", re.ASCII)
-# How proxies write an address: bare or with a port, IPv6 with a port in brackets, with a zone.
+# The forms in which proxies write an address: with or without a port or a zone, IPv6 also in
+# brackets.
 _HOP = re.compile(
     r"""
       ([0-9.]+) (?: : [0-9]{1,5} )?
@@ -42,15 +43,15 @@ class ProxyTrust:
     """
 
     def __init__(self, proxies: Sequence[Network]) -> None:
-        """Raise `ValueError` for networks that hold everyone: clients could forge their address."""
+        """Raise `ValueError` for networks that include everyone: anyone could forge addresses."""
         if hold_everyone(proxies):
-            message = "the trusted proxies hold everyone"
+            message = "the trusted proxies include everyone"
             raise ValueError(message)
         self._proxies = tuple(unmap_network(network) for network in proxies)
         self._is_proxy = lru_cache(1024)(self._in_networks)
 
     def client_of(self, req: Request) -> Client:
-        """Return the nearest address that is no trusted proxy, and the user agent."""
+        """Return the nearest address that is not a trusted proxy, and the user agent."""
         user_agent = (req.user_agent or "")[:MAX_USER_AGENT_LENGTH]
         return _client(self._address_of(req), user_agent, _first_language(req))
 
@@ -63,10 +64,10 @@ class ProxyTrust:
         return req.scheme == "https"
 
     def _address_of(self, req: Request) -> str | None:
-        """Walk from the connection's end to the left, for as long as proxies are trusted.
+        """Walk from the connection's peer to the left, for as long as proxies are trusted.
 
-        None where the last word is not an address: a trusted proxy that says "unknown" means it.
-        Beyond `MAX_HOPS` proxies, the last one that was looked at counts as the client.
+        Returns None if the last element is not an address, such as "unknown" from a trusted proxy.
+        After `MAX_HOPS` proxies, the last one that was read counts as the client.
         """
         address = _peer(req)
         if not self._proxies:
@@ -74,7 +75,7 @@ class ProxyTrust:
         for hop in _nearest_hops(req.get_header("X-Forwarded-For") or ""):
             if not self._is_proxy(address):
                 break
-            if hop := hop.strip():  # Empty elements of a list mean nothing (RFC 9110, 5.6.1.2).
+            if hop := hop.strip():  # Empty list elements are ignored (RFC 9110, 5.6.1.2).
                 address = parse_hop(hop)
         return address
 
@@ -86,7 +87,7 @@ class ProxyTrust:
 
 
 def _nearest_hops(forwarded: str) -> list[str]:
-    """Split off the last hops of a list, the nearest first; what is further left is not read."""
+    """Return the last hops of a list, the nearest first; elements further left are not read."""
     near = forwarded[-MAX_FORWARDED_LENGTH:]
     hops = near.rsplit(",", MAX_HOPS)
     if len(hops) > MAX_HOPS or len(near) < len(forwarded):
@@ -96,21 +97,21 @@ def _nearest_hops(forwarded: str) -> list[str]:
 
 
 def parse_hop(text: str) -> str | None:
-    """Return an address in its canonical form, without port and zone; None for what is none.
+    """Return an address in canonical form, without port and zone; None if it is not an address.
 
     An IPv4-mapped IPv6 address is the IPv4 address.
     """
-    return _parse(text) if len(text) <= MAX_HOP_LENGTH else None  # What is cached is bounded.
+    return _parse(text) if len(text) <= MAX_HOP_LENGTH else None  # Bounds the cache.
 
 
-@lru_cache(4096)  # A client sends the same at each request.
+@lru_cache(4096)  # A client sends the same values with each request.
 def _client(ip: str | None, user_agent: str, language: str | None) -> Client:
     printable = "".join(filter(str.isprintable, user_agent)) or None
     return Client(ip=ip, user_agent=printable, language=language)
 
 
 def _first_language(req: Request) -> str | None:
-    """Return the tag that Accept-Language begins with, which browsers put the preferred one."""
+    """Return the first tag of Accept-Language, which in browsers is the preferred language."""
     match = _LANGUAGE.match(req.get_header("Accept-Language") or "")
     return None if match is None else match[0]
 

@@ -1,4 +1,4 @@
-"""How a service proves who it is: bearer token, HTTP Basic, or in the form (RFC 6749, 2.3.1)."""
+"""How services authenticate: bearer token, HTTP Basic, or form parameters (RFC 6749, 2.3.1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from falcon_auth.errors import InvalidClientError
 
 
 class Credential(NamedTuple):
-    """What was presented. A bearer token comes without a name."""
+    """The presented credential. A bearer token has no name."""
 
     secret: str
     name: str | None = None
@@ -22,7 +22,7 @@ class Credential(NamedTuple):
 def authorization_credential(req: Request) -> Credential | None:
     """Return the credential of the Authorization header; None where there is no header.
 
-    Raises `InvalidClientError` where it is neither Bearer nor Basic, or cannot be read.
+    Raises `InvalidClientError` if it is neither Bearer nor Basic, or is malformed.
     """
     if req.auth is None:
         return None
@@ -38,7 +38,7 @@ def authorization_credential(req: Request) -> Credential | None:
 def form_credential(form: Mapping[str, str], credential: Credential | None) -> Credential:
     """Return the one credential of a request: *credential* of its header, or that of its form.
 
-    Raises `InvalidClientError` where there is none, and where there are two (RFC 6749, 2.3).
+    Raises `InvalidClientError` if there is none, or if there are two (RFC 6749, 2.3).
     """
     secret, name = form.get("client_secret"), form.get("client_id")
     if credential is None and secret and name:

@@ -1,8 +1,8 @@
-"""CORS (Fetch standard, 3.2): pages of the listed origins may read answers, nobody else's.
+"""CORS (Fetch standard, 3.2): only pages of the listed origins may read responses.
 
-Origins are compared whole, so that neither `null` nor a look-alike passes. A listed origin may
-have the browser send the cookie of `refresh_cookie`; where `*` is listed, nobody may. What a page
-of another origin sends is answered without leave to read it; it cannot send a body of JSON.
+Origins are compared as a whole, so neither `null` nor a look-alike passes. A listed origin may have
+the browser send the cookie of `refresh_cookie`; where `*` is listed, nobody may. What a page of
+another origin sends is answered without leave to read it; it cannot send a body of JSON.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ PREFLIGHT_SECONDS = "600"  # So long a browser remembers; what an origin loses, 
 
 
 class Cors:
-    """Middleware that answers preflights and marks what a listed origin may read.
+    """Middleware that answers preflights, and allows listed origins to read responses.
 
-    It goes before the guard: browsers send no token with a preflight.
+    It precedes the guard, because browsers send no token with a preflight.
     """
 
     def __init__(
@@ -40,9 +40,10 @@ class Cors:
         resource: object,
         params: dict[str, Any],  # noqa: ARG002 - Falcon's shape
     ) -> None:
-        """Answer the preflight of a listed origin; neither guard nor resource hears of it.
+        """Answer the preflight of a listed origin before it reaches the guard or the resource.
 
-        Where every method is guarded, a preflight is as well: it may be about another service.
+        On resources that guard every method, a preflight is guarded as well, because it may concern
+        another service.
         """
         if (
             req.method == "OPTIONS"
@@ -63,7 +64,7 @@ class Cors:
         resource: object,  # noqa: ARG002 - Falcon's shape
         req_succeeded: bool,  # noqa: ARG002, FBT001 - Falcon's shape
     ) -> None:
-        """Add the CORS headers for a listed origin, also to errors."""
+        """Add the CORS headers for a listed origin, to errors as well."""
         if not self._origins:
             return
         resp.append_header("Vary", "Origin")  # On every response, for caches (Fetch, 3.2.5).

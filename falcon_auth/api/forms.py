@@ -16,7 +16,7 @@ from falcon_auth.errors import InvalidBodyError, UnsupportedMediaTypeError, Viol
 
 MEDIA_FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 16  # The RFCs name two.
-# What a form consists of, once encoded (URL standard, 5.2); Python's parser takes much more.
+# The characters of an encoded form (URL standard, 5.2); Python's parser accepts many more.
 _FORM = re.compile(rb"(?:[A-Za-z0-9*._~+&=-]|%[0-9A-Fa-f]{2})*")
 
 
@@ -36,7 +36,7 @@ class FormReader(BodyReader):
         return self.check_parameters(req, self.read_parameters(req))
 
     def read_parameters(self, req: Request) -> dict[str, str]:
-        """Return the parameters that the schema knows, without holding them against it.
+        """Return the parameters that the schema knows, without validating them.
 
         Raises as `read_form`.
         """
@@ -60,7 +60,7 @@ class FormReader(BodyReader):
 def _parse(data: bytes) -> list[tuple[str, str]]:
     try:
         if _FORM.fullmatch(data) is None:
-            raise ValueError  # noqa: TRY301 - the same end as what the parser raises
+            raise ValueError  # noqa: TRY301 - handled like the parser's own
         return parse_qsl(
             data.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
         )

@@ -31,14 +31,14 @@ _REQUIREMENT = "_falcon_auth_requirement"
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a guarded operation asks for beside a valid token."""
+    """What a guarded operation requires in addition to a valid token."""
 
     scopes: frozenset[str] = frozenset()
     recent: bool = False
     factor: bool = False
 
     def __or__(self, other: Requirement) -> Requirement:
-        """Ask for what either asks for."""
+        """Return the union of both requirements."""
         return Requirement(
             self.scopes | other.scopes, self.recent or other.recent, self.factor or other.factor
         )
@@ -117,8 +117,8 @@ class Bearer(Proven, Protocol):
 class Guard:
     """Middleware that requires a valid access token and sets `req.context.caller`.
 
-    What Falcon answers by itself (OPTIONS, 405) tells nothing and passes. *requirement_for* tells
-    what the routed operation asks for beside a token, *recency* judges it.
+    What Falcon answers by itself (OPTIONS, 405) discloses nothing, and passes. *requirement_for*
+    tells what the routed operation asks for beside a token, *recency* judges it.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """The OpenAPI document: assembled from the schemas, the catalogue of errors, and fragments.
 
-`schemas/openapi/document.json` holds what all operations share, and each capability has a
-fragment beside it: its tags, its paths, and the components that only it needs. A fragment is
-OpenAPI 3.1 with five words more, which save repetition:
+`schemas/openapi/document.json` holds what all operations share, and each capability has a fragment
+beside it: its tags, its paths, and the components that only it needs. A fragment is OpenAPI 3.1
+with five additional keywords, which avoid repetition:
 
 - `x-json: name` in a request body or an answer: JSON that satisfies `schemas/<name>.json`;
 - `x-form: name` in a request body: a form whose parameters satisfy that schema;
@@ -138,7 +138,7 @@ def _schemas() -> Node:
 
 
 def _component(schema: Any) -> Any:
-    """Return a schema as a part of the document: without an identity, references turned."""
+    """Return a schema as a component: without its identity, and with references to components."""
     if isinstance(schema, list):
         return [_component(item) for item in schema]
     if not isinstance(schema, dict):
@@ -153,7 +153,7 @@ def _component(schema: Any) -> Any:
 
 
 def _expand(operation: Node, takes_body: Mapping[str, bool]) -> None:
-    """Replace the skeleton's short words in *operation* by what they stand for."""
+    """Replace the additional keywords in *operation* with what they stand for."""
     codes = [*PROBLEMS_OF_ALL, *operation.pop("x-problems", ())]
     body = operation.get("requestBody")
     if body is not None and "x-form" in body:
@@ -245,7 +245,7 @@ def _problem_content(kinds: list[type[AuthError]]) -> Node:
 
 
 def _example(kind: type[AuthError]) -> Node:
-    # As a client sees it: only the class's words are needed, not what an instance adds.
+    # As a client sees it, with the default words of the class.
     problem = problem_of(kind, EXAMPLE_ID)
     if kind is SecondFactorRequiredError:
         problem |= {"challenge": "<challenge>", "factors": ["totp", "recovery_code"]}

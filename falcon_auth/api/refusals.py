@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[str, str]]
 
-# In the environ: why the server refuses the request. No header field of a client gets such a name.
+# The environ key for the reason of a refusal. No header field of a client can get this name.
 REFUSED = "falcon_auth.refused"
 
 _UNREAD_TOO_LARGE = "A body over 64 KiB is not read; 16 KiB is the most that is taken."

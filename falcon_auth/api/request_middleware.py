@@ -31,7 +31,7 @@ class RequestMetrics(Protocol):
     """Counts requests. Safe to call from any thread; does not raise."""
 
     def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Count a request and its duration; *route* is the template, None where there is none."""
+        """Count a request and its duration; *route* is its template, None if none matched."""
 
     def problem(self, code: str) -> None:
         """Count an error answered."""
@@ -69,10 +69,10 @@ class RequestMiddleware:
         request_client.set(context.client)
         context.caller = None
         context.problem = None
-        # Before anything else, so that a resource can have its own Content-Security-Policy.
+        # Set first, so that a resource can have its own Content-Security-Policy.
         resp.set_headers(_HEADERS)
         resp.set_header("X-Request-ID", context.request_id)
-        # Last: where these raise, the answer has its id and headers all the same.
+        # Last, so that the response has its id and headers even if these raise.
         self._on_request()
         refused = req.env.get(REFUSED)
         if refused is not None:
@@ -94,7 +94,7 @@ class RequestMiddleware:
         if self._trust.is_https(req):
             resp.set_header("Strict-Transport-Security", HSTS)
         caller = context.caller
-        route = req.uri_template  # Not the path: it may hold anything.
+        route = req.uri_template  # Not the path, which may contain anything.
         status = resp.status_code
         seconds = time.perf_counter() - context.started
         self._metrics.request(req.method, route, status, seconds)

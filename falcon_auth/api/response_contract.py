@@ -22,7 +22,7 @@ from falcon_auth.api.routes import ALIASES
 from falcon_auth.api.validators import compile_schema
 
 DOCUMENT_URI = "urn:falcon-auth:openapi"
-# How a message travels is the server's part, not the contract's.
+# Header fields of the transfer belong to the server, not to the contract.
 _TRANSPORT = {"connection", "content-length", "content-type", "date", "transfer-encoding", "via"}
 
 Node = Mapping[str, Any]
@@ -40,7 +40,7 @@ class Answer:
 
 
 class Contract:
-    """What a document promises. Safe to share between threads."""
+    """The responses that an OpenAPI document allows. Safe to share between threads."""
 
     def __init__(self, document: Node, aliases: Mapping[str, str]) -> None:
         self._document = document
@@ -135,11 +135,11 @@ class Contract:
         except (ValueError, RecursionError):
             yield "the body is not JSON"
             return
-        told = (  # Several errors of one rule name the same members.
+        violations = (  # Several errors of one rule may name the same members.
             f"the body at /{'/'.join(map(str, error.absolute_path))} {_broken_rule(error)}"
             for error in self._validator(schema).iter_errors(value)
         )
-        yield from dict.fromkeys(told)
+        yield from dict.fromkeys(violations)
 
     # --- The document
 
@@ -156,13 +156,13 @@ class Contract:
         return self._compiled(json.dumps(schema))
 
     def _compile(self, schema: str) -> Validator:
-        """Compile a schema whose references are into the document."""
+        """Compile a schema whose references point into the document."""
         whole = schema.replace('"$ref": "#/', f'"$ref": "{DOCUMENT_URI}#/')
         return compile_schema(json.loads(whole), {DOCUMENT_URI: self._document})
 
 
 def _broken_rule(error: ValidationError) -> str:
-    """Say which rule a part of a body breaks, and by which members; nothing of their values."""
+    """Describe which rule a part of a body violates, and by which members; never their values."""
     rule = str(error.validator)
     value: Any = error.validator_value
     instance: Any = error.instance

@@ -1,7 +1,7 @@
 """The JSON Schemas: one file per body, read once, when this module is imported.
 
-They stand in `schemas/` of the project; an installation has them inside the package. Files in
-folders below it, such as the fragments of the OpenAPI document, are no schemas.
+They are in `schemas/` of the project, and in an installation inside the package. Files in
+subfolders, such as the fragments of the OpenAPI document, are not schemas.
 """
 
 from __future__ import annotations

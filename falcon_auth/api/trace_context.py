@@ -11,10 +11,10 @@ _TRACEPARENT = re.compile(
 
 
 def parse_traceparent(header: str) -> str | None:
-    """Return the trace id of a `traceparent` header: 32 hexadecimal digits; None for what is none.
+    """Return the trace id in a `traceparent` header, 32 hexadecimal digits; None if invalid.
 
-    Only versions after 00 may have more behind the flags. A header that was sent twice arrives as a
-    list and counts for nothing.
+    Only versions after 00 may have further fields after the flags. A header that was sent twice
+    arrives as a list, and is ignored.
     """
     match = _TRACEPARENT.fullmatch(header)
     if match is None or (match[1] == "00" and match[3] is not None):

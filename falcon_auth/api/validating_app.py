@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[str, str]]
 
-# Of an answer that is withheld these stay: who asked, by which id, and what a browser may do.
+# The header fields that a withheld response keeps: the request's id, CORS and security headers.
 _KEPT = {
     "access-control-allow-credentials",
     "access-control-allow-origin",
@@ -66,7 +66,7 @@ class ValidatingApp(AuthApp):
         if violations:
             given = {name.lower(): value for name, value in headers}
             request_id = given.get("x-request-id", "unknown")
-            # The request's own line has the route, under the same id; a path may hold anything.
+            # The request's own line has the route and the same id; a path may contain anything.
             log.error("response_breaks_contract", violations=violations, request_id=request_id)
             status, headers, body = _withhold(headers, request_id)
         start_response(status, headers)

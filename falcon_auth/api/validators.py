@@ -1,7 +1,7 @@
 """Compiled JSON Schema validators, each compiled at its first use.
 
-Only this module loads jsonschema, which would take a tenth of the time that a start takes: import
-it where something is validated, not where a start comes by.
+Only this module loads jsonschema, which would take a tenth of the start-up time: import it where
+something is validated, not at start-up.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from falcon_auth.api.schemas import SCHEMAS
 def _ecma_pattern(
     _validator: object, pattern: str, instance: object, _schema: object
 ) -> Iterator[ValidationError]:
-    """Match as JSON Schema's dialect does: `$` is the end, not also before a last newline."""
+    """Match as in ECMA-262: `$` matches only at the end, not also before a final newline."""
     if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
         yield ValidationError("does not match")
 
 
-# `email` is not among them: the use case that takes an address parses it, once.
+# `email` is not among them: use cases parse addresses, once.
 FORMATS = FormatChecker(formats=["uuid"])
 
 _Validator: type[Validator] = extend(  # type: ignore[no-untyped-call]

@@ -60,7 +60,7 @@ def show_session(session: Session, *, current: str) -> dict[str, Any]:
 
 
 def show_access(token: AccessToken) -> dict[str, Any]:
-    """Show an access token of a session that goes on."""
+    """Show another access token of a session."""
     return {
         "access_token": token.access.text,
         "token_type": "bearer",
@@ -70,7 +70,7 @@ def show_access(token: AccessToken) -> dict[str, Any]:
 
 
 def show_factor(factor: Factor) -> dict[str, Any]:
-    """Show a factor: no secret, no key."""
+    """Show a factor, without secrets and keys."""
     return {
         "id": factor.id,
         "kind": factor.kind,

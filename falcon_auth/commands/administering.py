@@ -1,4 +1,4 @@
-"""What commands on users share: opening the service, asking for a password, and printing."""
+"""What commands on users share: opening the service, prompting for a password, printing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ password_stdin_option = click.option(
 
 
 def verbose_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--verbose`, which has its log written to standard error."""
+    """Add `--verbose` to a command, which writes its log to standard error."""
 
     def note(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's shape
         context.meta[VERBOSE] = value
@@ -36,7 +36,7 @@ def verbose_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def administer(*, may_create: bool = False) -> Iterator[Service]:
-    """Open the service; a refusal becomes one line a violation, and exit code 1.
+    """Open the service; print one line per violation of a refusal, and exit with code 1.
 
     *may_create* is as `open_service` takes it.
     """
@@ -50,16 +50,16 @@ def administer(*, may_create: bool = False) -> Iterator[Service]:
 
 
 def get_password(*, from_stdin: bool) -> str:
-    """Return a password: asked for twice without echo, or one line of standard input."""
+    """Prompt twice for a password without echo, or read it from one line of standard input."""
     if not from_stdin:
         asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return asked
-    try:  # What ends the line is no part of the password.
+    try:  # The line ending is not part of the password.
         return sys.stdin.buffer.readline().decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise click.ClickException("The password is not valid UTF-8.") from None
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal might obey: addresses are their owners' choice."""
+    """Escape control characters, which addresses may contain, for a terminal."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

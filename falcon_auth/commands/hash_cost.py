@@ -18,7 +18,7 @@ from falcon_auth.passwords.cost import (
 from falcon_auth.passwords.workers import default_workers
 
 COST = click.IntRange(4, 20)  # What BCRYPT_ROUNDS takes.
-TARGET_SECONDS = 0.25  # A log-in may take this long; a guess then costs as much.
+TARGET_SECONDS = 0.25  # Acceptable for a log-in, and costly for an attacker.
 
 
 @click.command("hash-cost")

@@ -26,7 +26,7 @@ from falcon_auth.errors import DuplicateEmailError, StoreUnavailableError
     default="users-refused.jsonl",
     show_default=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where lines that were refused are listed: number, reason and member, no values.",
+    help="The file for the list of refused lines: number, reason and member, no values.",
 )
 @click.option(
     "--from-line",
@@ -39,12 +39,12 @@ from falcon_auth.errors import DuplicateEmailError, StoreUnavailableError
 def import_users(source: BinaryIO, report: Path, from_line: int) -> None:
     """Import users from SOURCE, JSON Lines; - is standard input.
 
-    A line is {"email": …, "password_hash": …} and, where wanted, "id", "email_verified",
-    "username", "is_active", "created_at" and "last_login_at". Hashes may be bcrypt, argon2id or
-    Django's pbkdf2_sha256.
+    A line is {"email": …, "password_hash": …} and, optionally, "id", "email_verified", "username",
+    "is_active", "created_at" and "last_login_at". Hashes may be bcrypt, argon2id or Django's
+    pbkdf2_sha256.
 
-    Who exists is left as is, so a file can be imported again. Exits with code 1 if a line was
-    refused for any other reason.
+    Existing users are left unchanged, so a file can be imported again. Exits with code 1 if a line
+    was refused for any other reason.
     """
     if report.exists() and os.path.samestat(report.stat(), os.fstat(source.fileno())):
         raise click.BadParameter("is SOURCE itself.", param_hint="--report")
@@ -68,7 +68,7 @@ def _run(
         with tqdm(desc="users", total=_size(source), unit="B", unit_scale=True) as bar:
             for progress in importing.run(source, from_line=from_line):
                 listed.writelines(json.dumps(asdict(each)) + "\n" for each in progress.refused)
-                listed.flush()  # A batch that is done is reported, whatever comes next.
+                listed.flush()  # A finished batch is reported, whatever happens next.
                 done, added = progress.line, added + progress.added
                 refused.update((each.code, printable(each.pointer)) for each in progress.refused)
                 bar.update(progress.size)
@@ -76,7 +76,7 @@ def _run(
     except (KeyboardInterrupt, StoreUnavailableError) as error:
         why = "The store cannot be reached" if isinstance(error, StoreUnavailableError) else "Ended"
         raise click.ClickException(
-            f"{why}; {added} users imported, up to line {done}. Go on with --from-line {done + 1}."
+            f"{why}; {added} users imported, up to line {done}. Resume with --from-line {done + 1}."
         ) from None
     click.echo(f"{added} users imported, {refused.total()} lines refused.")
     for (code, pointer), count in refused.most_common():

@@ -25,8 +25,8 @@ from falcon_auth.settings import Settings, load_settings
 
 SECRET_BYTES = 48  # As base64, 64 characters: enough for HS512 too (RFC 7518, 3.2).
 SECONDS_PER_DAY = 24 * 3600
-LONGEST_LINK_SECONDS = 7 * SECONDS_PER_DAY  # An invitation; no token for one purpose lives longer.
-EXIT_UNSAFE = 3  # A step that is not safe yet: a timer tries again later.
+LONGEST_LINK_SECONDS = 7 * SECONDS_PER_DAY  # An invitation's; no other link lives longer.
+EXIT_UNSAFE = 3  # The step is not safe yet; a timer tries again later.
 
 
 class _TooEarly(click.ClickException):
@@ -40,12 +40,12 @@ class _TooEarly(click.ClickException):
     default="HS256",
     help="The JWT algorithm of the key.",
 )
-@click.option("--encryption", is_flag=True, help="A key for ENCRYPTION_KEYS instead.")
+@click.option("--encryption", is_flag=True, help="Create a key for ENCRYPTION_KEYS instead.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Write the key to this file (mode 0600)."
 )
 def secret(algorithm: str, out: Path | None, *, encryption: bool) -> None:
-    """Make a fresh key: a text for JWT_SECRET_KEY, or PEM for JWT_PRIVATE_KEY_FILE.
+    """Create a key: a text for JWT_SECRET_KEY, or PEM for JWT_PRIVATE_KEY_FILE.
 
     An existing file is never overwritten.
     """
@@ -67,10 +67,10 @@ def secret(algorithm: str, out: Path | None, *, encryption: bool) -> None:
 @click.command("service-token")
 @click.argument("name")
 def service_token(name: str) -> None:
-    """Make a credential for the service NAME that may introspect tokens."""
+    """Create a credential with which the service NAME may introspect tokens."""
     token, credential = make_credential(name)
     if not is_credential(credential):
-        raise click.ClickException("NAME: 1 to 64 of letters, digits, _, . and -")
+        raise click.ClickException("NAME: must have 1 to 64 letters, digits, _, . or -")
     click.echo(f"token, only for {name}:        {token}")
     click.echo(f"add to INTROSPECTION_TOKENS:  {credential}")
 
@@ -101,7 +101,7 @@ def _on_folder(command: Callable[..., None]) -> Callable[..., None]:
 _force = click.option(
     "--force",
     is_flag=True,
-    help="Do it at once, for a stolen key. Breaks what it would have waited for.",
+    help="Do not wait, because a key was stolen. Breaks what it would wait for.",
 )
 
 
@@ -109,8 +109,8 @@ _force = click.option(
 def reencrypt() -> None:
     """Encrypt the secrets of second factors with the first of ENCRYPTION_KEYS.
 
-    Run it once all processes know the new key; then the old ones can go. Users may log in
-    meanwhile, and it can be repeated. Exits with code 1 where a secret needs a key that is missing.
+    Run it once all processes have the new key; afterwards the old ones can be removed. It can run
+    while users log in, and be repeated. Exits with code 1 if a secret needs a key that is missing.
     """
     # Imported here: the other commands on keys need no store.
     from falcon_auth.commands.store import open_service  # noqa: PLC0415
@@ -120,16 +120,21 @@ def reencrypt() -> None:
         if not service.settings.encryption_keys:
             raise click.ClickException("ENCRYPTION_KEYS: is not set")
         changed, undecryptable = service.factor_upkeep.reencrypt(make_box(service.settings))
-    click.echo(f"{changed} encrypted anew")
+    click.echo(f"{changed} re-encrypted")
     if undecryptable:
         raise click.ClickException(f"{undecryptable} need a key that ENCRYPTION_KEYS lacks")
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="An object a line; times in epoch seconds.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object per line; times in epoch seconds.",
+)
 @_on_folder
 def list_keys(_settings: Settings, folder: KeyFolder, *, as_json: bool) -> None:
-    """Show every key, its state, since when, and when its next step is safe."""
+    """Show every key: its state, since when, and when its next step is safe."""
     for record in folder.read_plan().keys:
         shown = {**record.model_dump(), "safe_at": record.safe_at}
         click.echo(json.dumps(shown) if as_json else _line(record))
@@ -139,7 +144,7 @@ def list_keys(_settings: Settings, folder: KeyFolder, *, as_json: bool) -> None:
 @click.option("--algorithm", type=click.Choice(ASYMMETRIC), help="Default: JWT_ALGORITHM.")
 @_on_folder
 def add(settings: Settings, folder: KeyFolder, algorithm: str | None) -> None:
-    """Make a key and publish it as the next one; the first one signs at once."""
+    """Create a key and publish it as the next one; the very first key signs at once."""
     with folder.changing() as plan:
         _add(folder, plan, algorithm or settings.jwt_algorithm, settings)
 
@@ -148,7 +153,7 @@ def add(settings: Settings, folder: KeyFolder, algorithm: str | None) -> None:
 @_force
 @_on_folder
 def promote(settings: Settings, folder: KeyFolder, *, force: bool) -> None:
-    """Have the next key sign; the active one retires."""
+    """Make the next key sign, and retire the active one."""
     with folder.changing() as plan:
         _show(folder, plan.promote(now=time.time(), token_seconds=_life(settings), force=force))
 
@@ -159,7 +164,7 @@ def promote(settings: Settings, folder: KeyFolder, *, force: bool) -> None:
 @_force
 @_on_folder
 def remove(_settings: Settings, folder: KeyFolder, *, kid: str, force: bool) -> None:
-    """Forget the key KID, which is retiring or next, and delete its file."""
+    """Remove the key KID, which must be retiring or next, and delete its file."""
     with folder.changing() as plan:
         _show(folder, plan.remove(kid, now=time.time(), force=force))
 
@@ -170,16 +175,16 @@ def remove(_settings: Settings, folder: KeyFolder, *, kid: str, force: bool) -> 
     "days",
     default=90,
     type=click.IntRange(1, 3650),
-    help="For how many days a key signs.",
+    help="How many days a key signs.",
 )
 @_on_folder
 def rotate(settings: Settings, folder: KeyFolder, *, days: int) -> None:
-    """Take every step that is due and safe; meant to run hourly from a timer."""
+    """Take every step that is due and safe; run it hourly from a timer."""
     now = time.time()
     with folder.changing() as plan:
         advanced = plan.advance(now=now, token_seconds=_life(settings))
         if not advanced.wants_key(now=now, every_seconds=days * SECONDS_PER_DAY):
-            if advanced != plan:  # Else services would read what they know.
+            if advanced != plan:  # Otherwise services would reload for nothing.
                 _show(folder, advanced)
             return
         active = advanced.only("active")
@@ -209,7 +214,7 @@ def _show(folder: KeyFolder, plan: Plan) -> None:
 
 
 def _life(settings: Settings) -> int:
-    """Return the longest life in seconds of a token of any kind, under today's settings."""
+    """Return the longest lifetime of any token, in seconds, under the current settings."""
     return max(
         settings.access_token_expire_minutes * 60,
         settings.refresh_token_expire_days * SECONDS_PER_DAY,
@@ -236,7 +241,7 @@ def _said_plainly() -> Iterator[None]:
     try:
         yield
     except UnsafeStepError as error:
-        raise _TooEarly(f"{error} It is safe from {_time(error.safe_at)} on.") from None
+        raise _TooEarly(f"{error} It will be safe at {_time(error.safe_at)}.") from None
     except (StepError, KeyFolderError, ConfigurationError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:

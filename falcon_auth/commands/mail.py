@@ -20,7 +20,7 @@ from falcon_auth.settings import Settings
 
 @click.group()
 def mail() -> None:
-    """Show the mails that there are, and send one to try the mail server."""
+    """Preview the mails, and send a test mail."""
 
 
 @mail.command()
@@ -28,7 +28,7 @@ def mail() -> None:
 @click.option("--language", help="A language tag such as de, if MAIL_TEMPLATES has that language.")
 @click.option("--html", is_flag=True, help="Print the HTML part instead of the text.")
 def preview(name: str, language: str | None, *, html: bool) -> None:
-    """Print the mail NAME with made-up facts, as MAIL_TEMPLATES has it or as it is built in."""
+    """Print the mail NAME with sample data, from MAIL_TEMPLATES or the built-in templates."""
     # Imported here: no other command loads Jinja2.
     from falcon_auth.delivery.templates import sample_facts  # noqa: PLC0415
     from falcon_auth.service.delivery import make_templates  # noqa: PLC0415
@@ -52,7 +52,7 @@ def preview(name: str, language: str | None, *, html: bool) -> None:
 @mail.command()
 @click.argument("address")
 def test(address: str) -> None:
-    """Send a test mail to ADDRESS by MAIL_URL, at once and past the outbox."""
+    """Send a test mail to ADDRESS by MAIL_URL immediately, without the outbox."""
     settings = read_settings(logs=sys.stderr)
     if settings.mail_url is None:
         raise click.ClickException("MAIL_URL is not set, so no mail can be sent.")
@@ -70,7 +70,7 @@ def test(address: str) -> None:
 
 
 def _send(settings: Settings, recipient: str) -> None:
-    # Imported here: other commands have no use for them.
+    # Imported here: other commands do not need them.
     from falcon_auth.delivery.mime import Rendered, compose  # noqa: PLC0415
     from falcon_auth.service.delivery import make_transport, sender_of  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`outbox`: what waits to be delivered, and what was given up."""
+"""`outbox`: list undelivered messages, and retry failed ones."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from falcon_auth.models import Message
 
 @click.group()
 def outbox() -> None:
-    """List messages that were not delivered, and have failed ones tried again."""
+    """List undelivered messages, and retry failed ones."""
 
 
 @outbox.command("list")
-@click.option("--failed", is_flag=True, help="List only messages that were given up.")
+@click.option("--failed", is_flag=True, help="List only failed messages.")
 @click.option("--limit", default=1000, type=click.IntRange(1, 1_000_000), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def list_messages(*, failed: bool, limit: int, as_json: bool) -> None:
-    """List messages, oldest first: id, state, attempts, topic, recipient, when, and why it failed.
+    """List messages, oldest first: id, state, attempts, topic, recipient, time, last error.
 
-    Columns are separated by tabs. No message holds a token.
+    Columns are separated by tabs. Messages contain no tokens.
     """
     with open_service() as service:
         store = service.store.outbox
@@ -42,9 +42,9 @@ def list_messages(*, failed: bool, limit: int, as_json: bool) -> None:
 
 @outbox.command()
 @click.argument("message_ids", nargs=-1, metavar="[ID]...")
-@click.option("--all", "all_failed", is_flag=True, help="Retry every message that was given up.")
+@click.option("--all", "all_failed", is_flag=True, help="Retry every failed message.")
 def retry(message_ids: tuple[str, ...], *, all_failed: bool) -> None:
-    """Have messages that were given up tried again, as if they were new."""
+    """Retry failed messages as if they were new."""
     if bool(message_ids) == all_failed:
         raise click.UsageError("Give message ids, or --all.")
     with open_service() as service:
@@ -54,7 +54,7 @@ def retry(message_ids: tuple[str, ...], *, all_failed: bool) -> None:
             raise click.ClickException(error.detail) from None
     click.echo(f"{count} messages will be tried again.")
     if count < len(message_ids):
-        raise click.ClickException("The others are unknown, or were not given up.")
+        raise click.ClickException("The others do not exist, or have not failed.")
 
 
 def _row(message: Message) -> str:

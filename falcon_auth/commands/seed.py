@@ -17,19 +17,19 @@ from falcon_auth.errors import DuplicateEmailError
 @click.command()
 @click.argument("count", default=100, type=click.IntRange(1, 1_000_000))
 @verbose_option
-@click.option("--password", default="correct horse battery", help="The one they all get.")
+@click.option("--password", default="correct horse battery", help="The password of all of them.")
 def seed(count: int, password: str) -> None:
-    """Create COUNT sample users, to try things with.
+    """Create COUNT sample users for development.
 
-    They are user1@example.com and so on, and are kept by DATABASE_URL or SNAPSHOT_FILE. All share
-    one hash, so that this is quick: never do it where real users are.
+    They are user1@example.com and so on, and are stored in DATABASE_URL or SNAPSHOT_FILE. They all
+    share one hash, which makes this fast: never do it in a store with real users.
     """
     settings = read_settings(logs=sys.stderr, only_errors=not is_verbose())
     if settings.environment == "production":
         raise click.ClickException("Sample users are refused in production.")
     if settings.snapshot_file is None and settings.database is None:
         raise click.ClickException(
-            "Set DATABASE_URL or SNAPSHOT_FILE: in memory they would end with this command."
+            "Set DATABASE_URL or SNAPSHOT_FILE: in memory, they would end with this command."
         )
     service = build(settings).service
     made = 0
@@ -44,6 +44,6 @@ def seed(count: int, password: str) -> None:
     finally:
         service.close()
     click.echo(
-        f"Those created now, of user1 to user{count}@example.com, have the password: {password}"
+        f"The users created now, of user1 to user{count}@example.com, have the password: {password}"
     )
     click.echo(f"{made} users created, {count - made} existed already.")

@@ -30,16 +30,16 @@ from falcon_auth.settings.variables import suspicious_names
 
 log = structlog.get_logger("falcon_auth.start")
 
-AWAY_SECONDS = 5.0  # Between attempts to start while the database is away.
-GARBAGE_THRESHOLD = 10_000  # Objects made until the youngest are looked over; Python's is 700.
+AWAY_SECONDS = 5.0  # Between attempts to start while the database is unavailable.
+GARBAGE_THRESHOLD = 10_000  # Allocations between collections of the youngest generation, not 700.
 
 
 def read_settings(*, logs: TextIO | None = None, only_errors: bool = False) -> Settings:
     """Read the settings, and set up the logs as they say, to *logs* or standard output.
 
-    With *only_errors*, whatever LOG_LEVEL says, only those are written, and variables that may be
-    misspelt are named on standard error. Exits with code 2, every fault on a line of its own, where
-    the settings make no service.
+    With *only_errors*, only errors are logged whatever LOG_LEVEL says, and variables that may be
+    misspelt are named on standard error. If the settings are invalid, prints one line per fault and
+    exits with code 2.
     """
     settings = settings_or_exit()
     if only_errors:
@@ -119,9 +119,9 @@ def serve_app(app: FalconAuth) -> int:
         refuse(f"HOST, PORT: cannot listen on port {settings.port} there: {reason}")
     if hasattr(signal, "SIGHUP"):  # pragma: no branch - not on Windows
         signal.signal(signal.SIGHUP, lambda _number, _frame: service.reload_keys())
-    gc.freeze()  # What lives as long as the process need not be looked at again,
+    gc.freeze()  # Objects that live as long as the process need not be traversed again,
     gc.set_threshold(GARBAGE_THRESHOLD)  # and a request leaves almost no reference cycles.
-    service.housekeeper.ensure_running()  # Mails may wait since before; no request need come first.
+    service.housekeeper.ensure_running()  # Mails from before may be waiting; they need no request.
     try:
         return serve(server)
     finally:

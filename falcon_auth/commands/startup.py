@@ -1,7 +1,7 @@
 """What a process does before it builds a service: read the settings, or refuse to start.
 
-gunicorn's master does so too, by `deploy/gunicorn.conf.py`: what its workers could only fail at,
-each time anew, is refused there before a port is opened.
+gunicorn's master does so too, by `deploy/gunicorn.conf.py`: faults on which every worker would
+fail, again and again, are reported there before a port is opened.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROCESSES_VARIABLE = "WEB_CONCURRENCY"  # How many workers a server starts; guni
 
 
 def settings_or_exit(code: int = EXIT_CONFIGURATION) -> Settings:
-    """Read the settings; exit with *code*, each fault on a line, where they make no service."""
+    """Read the settings; if they are invalid, print one line per fault and exit with *code*."""
     try:
         return load_settings()
     except ConfigurationError as error:
@@ -44,7 +44,7 @@ def announced_processes() -> int:
 
 
 def check_processes(settings: Settings, processes: int) -> None:
-    """Raise `ConfigurationError` where so many *processes* would not share their users."""
+    """Raise `ConfigurationError` if that many *processes* would not share their users."""
     if processes > 1 and settings.database is None:
         raise ConfigurationError(
             f"DATABASE_URL: is needed for {processes} processes; in memory, each would have users "
@@ -53,10 +53,10 @@ def check_processes(settings: Settings, processes: int) -> None:
 
 
 def check_master(settings: Settings, processes: int) -> None:
-    """Exit with code 2 where workers of these settings could not serve; for their master.
+    """Exit with code 2 if workers could not serve with these settings; for their master.
 
-    The database is opened and closed once, which also migrates an SQLite file before several
-    processes would do so at once.
+    It opens and closes the database once, which also migrates an SQLite file before several
+    processes would do so concurrently.
     """
     try:
         check_processes(settings, processes)
@@ -67,7 +67,7 @@ def check_master(settings: Settings, processes: int) -> None:
 
 
 def clear_metrics_folder(folder: Path) -> None:
-    """Delete what earlier processes counted; exit with code 2 where *folder* is not theirs."""
+    """Delete the files of earlier processes; exit with code 2 if *folder* contains others."""
     try:
         clear(folder)
     except UnfitFolderError as error:

@@ -21,15 +21,15 @@ _SQLITE = "sqlite:///"
 def open_service(*, may_create: bool = False) -> Iterator[Service]:
     """Build the service of the environment, and close it.
 
-    What it logs is written only with `--verbose`, to standard error. Exits with code 2 where the
-    settings make none. Raises `click.ClickException` where users would be kept in memory only, and
-    where the file that they are kept in is not there, unless the command *may_create* it: a path
-    that is misspelt makes no database.
+    Its log is written, to standard error, only with `--verbose`. Exits with code 2 if the settings
+    are invalid. Raises `click.ClickException` if users would be kept in memory only, or if their
+    file does not exist, unless the command *may_create* it: a misspelt path must not create a
+    database.
     """
     settings = read_settings(logs=sys.stderr, only_errors=not is_verbose())
     if settings.database is None and settings.snapshot_file is None:
         raise click.ClickException(
-            "Set DATABASE_URL or SNAPSHOT_FILE: users in memory are the serving process's own, "
+            "Set DATABASE_URL or SNAPSHOT_FILE: users in memory belong to the serving process, "
             "and nothing would be kept."
         )
     if not may_create:
@@ -55,5 +55,5 @@ def _check_file(settings: Settings) -> None:
         name, path = "DATABASE_URL", Path(url.removeprefix(_SQLITE).partition("?")[0])
     if path is not None and not path.exists():
         raise click.ClickException(
-            f"{name}: there is no file {path}. `users create` makes it, as serving does."
+            f"{name}: the file {path} does not exist; `users create` and `serve` create it."
         )

@@ -24,7 +24,7 @@ from falcon_auth.service import Service
 @json_option
 @verbose_option
 def show(email: str, *, as_json: bool) -> None:
-    """Show a user and the live sessions, newest first. No hash or token is shown."""
+    """Show a user and their live sessions, newest first, without hashes and tokens."""
     with administer() as service:
         shown = _show(service, email)
     if as_json:
@@ -43,7 +43,7 @@ def show(email: str, *, as_json: bool) -> None:
 @password_stdin_option
 @verbose_option
 def set_password(email: str, *, password_stdin: bool) -> None:
-    """Give a user another password by the rules of registration; all sessions end at once."""
+    """Set a user's password by the rules of registration; all their sessions end at once."""
     with administer() as service:
         user = service.administration.find(email)
         password = get_password(from_stdin=password_stdin)
@@ -55,7 +55,7 @@ def set_password(email: str, *, password_stdin: bool) -> None:
 @click.argument("email")
 @verbose_option
 def end_sessions(email: str) -> None:
-    """End all sessions of a user: every token that they hold is refused from now on."""
+    """End all sessions of a user: all their tokens are refused from now on."""
     with administer() as service:
         user = service.administration.find(email)
         ended = service.sessions.end_all_of(user.id)
@@ -67,7 +67,7 @@ def _show(service: Service, email: str) -> dict[str, Any]:
     sessions = []
     for session in service.sessions.list_of(user.id):
         shown = show_session(session, current="")
-        del shown["current"]  # Nobody asks by one of them.
+        del shown["current"]  # The command has no session of its own.
         sessions.append(shown)
     return {"user": show_user(user), "sessions": sessions}
 

@@ -1,4 +1,4 @@
-"""`users`: invite, delete, export, and remove those who never came."""
+"""`users`: invite, delete and export users, and remove unverified ones."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SECONDS_PER_DAY = 24 * 3600
 @click.argument("email")
 @click.option("--username", help="3 to 50 ASCII letters, digits and underscores.")
 def invite(email: str, username: str | None) -> None:
-    """Invite somebody: a mail goes there with a link to choose a password, good for 7 days.
+    """Invite a user by a mail with a link to choose a password, which is valid for 7 days.
 
-    Where the service sends no mail, the link is printed instead: hand it over yourself. Who was
-    invited before and has not come yet is invited again.
+    If the service sends no mail, the link is printed for you to pass on. A user who has not
+    accepted an earlier invitation is invited again.
     """
     with administer() as service:
         invitation = service.life.inviting.invite(email=email, username=username)
@@ -33,9 +33,9 @@ def invite(email: str, username: str | None) -> None:
 
 @click.command()
 @click.argument("email")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def delete(email: str, *, yes: bool) -> None:
-    """Delete a user with all that is kept of it, at once. There is no way back."""
+    """Delete a user, and everything stored about them, immediately and irrevocably."""
     with administer() as service:
         user = service.administration.find(email)
         if not yes:
@@ -45,7 +45,7 @@ def delete(email: str, *, yes: bool) -> None:
 
 @click.command()
 def export() -> None:
-    """Print all users as JSON Lines, which `users import` takes. It holds the passwords' hashes."""
+    """Print all users, with their password hashes, as JSON Lines for `users import`."""
     with administer() as service:
         for user in service.administration.users():
             click.echo(json.dumps(export_user(user)))
@@ -62,14 +62,15 @@ def export() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Only list them.")
 def remove_unverified(days: int, *, dry_run: bool) -> None:
-    """Delete users who never proved that the address is theirs, nor logged in.
+    """Delete users who have never verified their address or logged in.
 
-    They keep others from using the address. Who has a live session stays. Prints each id.
+    Such users prevent others from using the address. Users with a live session are kept. Prints the
+    id of each deleted user.
     """
     with administer() as service:
         administration, sessions = service.administration, service.store.sessions
         now = time.time()
-        # Listed first: what is deleted must not move the pages that are still to come.
+        # Listed first, because deletions would shift the pages that are still to be read.
         found = list(administration.unverified(created_before=now - days * SECONDS_PER_DAY))
         gone = (
             user

@@ -1,4 +1,4 @@
-"""`users`: look at accounts, make and change them."""
+"""`users`: list, create, enable and disable users, and remove their factors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ for command in _MORE:
 
 
 @users.command("list")
-@click.option("--json", "as_json", is_flag=True, help="An object a line, as the API shows users.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line, as in the API."
+)
 @verbose_option
 def list_users(*, as_json: bool) -> None:
     """List all users by e-mail address: name, state, registration, last log-in.
@@ -60,7 +62,7 @@ def list_users(*, as_json: bool) -> None:
 @json_option
 @verbose_option
 def create(email: str, username: str | None, *, password_stdin: bool, as_json: bool) -> None:
-    """Create a user by the rules of registration, and print the id; the password is asked for."""
+    """Create a user by the rules of registration, and print the id; prompts for the password."""
     with administer(may_create=True) as service:
         password = get_password(from_stdin=password_stdin)
         user = service.administration.create(email=email, password=password, username=username)
@@ -71,7 +73,7 @@ def create(email: str, username: str | None, *, password_stdin: bool, as_json: b
 @click.argument("email")
 @verbose_option
 def disable(email: str) -> None:
-    """Disable a user: no log-in any more, and all sessions end at once."""
+    """Disable a user: they can no longer log in, and all their sessions end at once."""
     with administer() as service:
         user = service.administration.set_active(email, active=False)
         click.echo(f"{printable(user.email)} is disabled.")
@@ -81,7 +83,7 @@ def disable(email: str) -> None:
 @click.argument("email")
 @verbose_option
 def enable(email: str) -> None:
-    """Enable a user that was disabled; its sessions stay ended."""
+    """Enable a disabled user; sessions that were ended stay ended."""
     with administer() as service:
         user = service.administration.set_active(email, active=True)
         click.echo(f"{printable(user.email)} is enabled.")
@@ -93,7 +95,8 @@ def enable(email: str) -> None:
 def remove_factors(email: str) -> None:
     """Remove all second factors and recovery codes of a user who has lost them.
 
-    The password alone opens the account then: make sure first who is asking. The owner is told.
+    Afterwards the password alone is enough to log in, so verify the user's identity first. The user
+    is notified.
     """
     with administer() as service:
         user = service.administration.find(email)

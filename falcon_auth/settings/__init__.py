@@ -1,8 +1,7 @@
 """The settings: everything the service reads from its environment, as one frozen value.
 
-`fields` has every setting, `checks` what can be wrong between them, and `model` puts the two
-together; `loading` reads them from the environment and `.env`, and `variables` finds the names that
-were misspelt there.
+`fields` defines every setting, `checks` the rules between them, and `model` combines the two;
+`loading` reads them from the environment and `.env`, and `variables` finds misspelt names there.
 """
 
 from falcon_auth.settings.loading import load_settings, setting_names

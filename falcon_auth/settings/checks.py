@@ -1,6 +1,6 @@
 """Checks across settings: each fault is one line that begins with a variable's name.
 
-No line holds a value, and no file is read here.
+No line quotes a value, and no file is read here.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from falcon_auth.factors.setup import check_factors
 from falcon_auth.passwords.bcrypt_hasher import MIN_PRODUCTION_ROUNDS
 from falcon_auth.settings.fields import IN_MEMORY, SPARE_REQUEST_THREADS, Fields
 
-MIN_METRICS_TOKEN_BYTES = 16  # In production, where anybody may guess at it.
+MIN_METRICS_TOKEN_BYTES = 16  # In production, where anybody may try to guess it.
 MIN_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}  # As long as the digest: RFC 7518, 3.2.
 EXAMPLE_SECRET = "replace-me-with-the-output-of-python-m-falcon_auth-secret"  # noqa: S105 - refused below
 DATABASE_URLS = ("sqlite:///", "postgresql+psycopg://", "postgresql://", "postgres://")
 REDIS_URLS = ("redis://", "rediss://", "unix://")
 _CREDENTIAL = re.compile(r"[A-Za-z0-9_.-]{1,64}:[0-9a-f]{64}", re.ASCII)
 _MAKE_ONE = "make one with `python -m falcon_auth secret`"
-_WHAT_MEMORY_COSTS = "keeps users in memory, where they are lost on restart"
-_WHY_SPARE = "16 never wait for HASH_WORKERS and their HASH_QUEUE_SIZE"
+_WHAT_MEMORY_COSTS = "keeps users in memory, and loses them on restart"
+_WHY_SPARE = "16 of them never wait for HASH_WORKERS and HASH_QUEUE_SIZE"
 
 
 def check_together(settings: Fields) -> list[str]:
@@ -56,7 +56,7 @@ def _check_key_files(settings: Fields) -> list[str]:
 
 
 def _faults_of(secret: str, algorithm: str) -> Iterator[str]:
-    # Beside an asymmetric key, a secret verifies what HS256 signed before.
+    # Beside an asymmetric key, a secret verifies tokens that were signed with HS256.
     least = MIN_SECRET_BYTES.get(algorithm, MIN_SECRET_BYTES["HS256"])
     if secret == EXAMPLE_SECRET:
         yield f"this is the public example; {_MAKE_ONE}"
@@ -83,7 +83,7 @@ def _check_threads(settings: Fields) -> list[str]:
 def _check_production(settings: Fields) -> list[str]:
     faults = []
     if "*" in settings.allowed_origins and len(settings.allowed_origins) > 1:
-        faults.append("CORS_ORIGINS: * stands alone")
+        faults.append("CORS_ORIGINS: * must be the only entry")
     if settings.environment != "production":
         return faults
     if settings.bcrypt_rounds < MIN_PRODUCTION_ROUNDS:
@@ -96,7 +96,7 @@ def _check_production(settings: Fields) -> list[str]:
     if settings.database_url is None:
         faults.append(f"DATABASE_URL: is needed in production; {IN_MEMORY} {_WHAT_MEMORY_COSTS}")
     if settings.validate_responses:
-        faults.append("VALIDATE_RESPONSES: is for development; production answers as it can")
+        faults.append("VALIDATE_RESPONSES: is for development and tests, not for production")
     return faults
 
 
@@ -118,7 +118,7 @@ def _begins(url: SecretStr, beginnings: tuple[str, ...]) -> bool:
 def _check_mail(settings: Fields) -> list[str]:
     if settings.mail_url is None:
         given = {"MAIL_FROM": settings.mail_from, "MAIL_CA_FILE": settings.mail_ca_file}
-        return [f"{name}: has no use without MAIL_URL" for name, value in given.items() if value]
+        return [f"{name}: has no effect without MAIL_URL" for name, value in given.items() if value]
     faults = []
     if settings.mail_from is None:
         faults.append("MAIL_FROM: is needed with MAIL_URL")
@@ -128,13 +128,15 @@ def _check_mail(settings: Fields) -> list[str]:
     if isinstance(server, MailServer) and server.security == "none" and server.user is not None:
         faults.append("MAIL_URL: smtp:// would send the password unencrypted; use smtp+starttls://")
     if not settings.public_base.startswith("https://"):
-        faults.append("PUBLIC_URL: is needed with MAIL_URL, and begins with https:// in production")
+        faults.append(
+            "PUBLIC_URL: is needed with MAIL_URL, and must begin with https:// in production"
+        )
     return faults
 
 
 def _check_verification(settings: Fields) -> list[str]:
     if settings.email_verification != "off" and not settings.sends_mail:
-        return ["EMAIL_VERIFICATION: asks for mails; set MAIL_URL"]
+        return ["EMAIL_VERIFICATION: needs mail; set MAIL_URL"]
     return []
 
 

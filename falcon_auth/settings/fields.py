@@ -26,17 +26,17 @@ MIN_KEY_CACHE_SECONDS = 360  # 300 that the key set grants, and 60 until each pr
 
 Environment = Literal["development", "testing", "production"]
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA"]
-# An origin as browsers write it (HTML standard, 7.1.1): nothing else would ever be equal to one.
+# An origin as browsers write it (HTML standard, 7.1.1); anything else would never match one.
 _ORIGIN = re.compile(
     r"https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?", re.ASCII
 )
 _DEFAULT_PORTS = re.compile(r"http:.*:80|https:.*:443")
 _HOW_ORIGINS = (
     "each origin is written scheme://host[:port] as browsers do: in lower case, without path, "
-    "wildcard, default port or letters beyond ASCII (xn--... for those)"
+    "wildcard, default port or non-ASCII characters (use xn--... instead)"
 )
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-IN_MEMORY = "memory:"  # The DATABASE_URL that asks for the in-memory store by name.
+IN_MEMORY = "memory:"  # The DATABASE_URL that explicitly selects the in-memory store.
 SPARE_REQUEST_THREADS = 16  # Threads that stay free when the hashing queue is full.
 # Pydantic would parse these as JSON; they may also be comma-separated.
 CommaSeparated = NoDecode
@@ -51,7 +51,7 @@ class Fields(BaseSettings):
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
-        hide_input_in_errors=True,  # An input may be a secret.
+        hide_input_in_errors=True,  # Inputs may be secrets.
     )
 
     environment: Environment = "development"
@@ -117,7 +117,7 @@ class Fields(BaseSettings):
     registration: Literal["open", "closed"] = "open"
     metrics_token: SecretStr | None = None
     introspection_tokens: Annotated[tuple[str, ...], CommaSeparated] = ()  # name:hash, not tokens.
-    validate_responses: bool = False  # Hold every answer against the contract: for development.
+    validate_responses: bool = False  # Validate every response against the contract.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] | None = None  # None: console on a terminal.
 
@@ -149,7 +149,7 @@ class Fields(BaseSettings):
     @classmethod
     def _check_proxies(cls, networks: tuple[Network, ...]) -> tuple[Network, ...]:
         if hold_everyone(networks):
-            message = "networks that hold everyone would let every client choose its address"
+            message = "networks that include everyone would let every client choose its address"
             raise ValueError(message)
         return networks
 
@@ -172,7 +172,7 @@ class Fields(BaseSettings):
             parse_sender(sender)
         return sender
 
-    # The last of the validators runs first: before the lists are split.
+    # Validators run in reverse order, so this one runs before the lists are split.
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_what_is_no_text(cls, value: object) -> object:
@@ -202,12 +202,12 @@ class Fields(BaseSettings):
 
     @property
     def asks_for_classes(self) -> bool:
-        """Whether a password needs letters of both cases, a digit and a symbol."""
+        """Whether a password needs upper-case and lower-case letters, a digit and a symbol."""
         return self.password_policy == "complex"  # noqa: S105 - a name
 
     @property
     def serves_pages(self) -> bool:
-        """Whether there are pages for people under /account/."""
+        """Whether the account pages are served under /account/."""
         return self.environment == "development" if self.pages is None else self.pages
 
     @property
@@ -243,7 +243,7 @@ class Fields(BaseSettings):
 
     @property
     def issuer_path(self) -> str | None:
-        """The path of JWT_ISSUER, without slashes around it; None where that is not a URL."""
+        """The path of JWT_ISSUER, without leading and trailing slashes; None if it is not a URL."""
         try:
             return urlsplit(check_public_url(self.jwt_issuer or "")).path.strip("/")
         except ValueError:

@@ -22,7 +22,7 @@ def setting_names() -> list[str]:
 def load_settings() -> Settings:
     """Read the environment and `.env`.
 
-    Raises `ConfigurationError` with one line a fault; no line holds a value.
+    Raises `ConfigurationError` with one line per fault; no line quotes a value.
     """
     faults = env_file_faults(setting_names())
     stand_ins: dict[str, Any] = {}
@@ -37,8 +37,8 @@ def load_settings() -> Settings:
         faulty = {str(fault["loc"][0]) for fault in found if fault["loc"]}
         if not faulty:
             break
-        # Look again with the defaults in place of faulty values: what is wrong between
-        # settings is reported in the same message, not at the next start.
+        # Check again with defaults in place of faulty values, so that faults between settings are
+        # reported in the same message, not at the next start.
         stand_ins |= {name: Settings.model_fields[name].default for name in faulty}
     if faults:
         raise ConfigurationError("\n".join(sorted(faults)))

@@ -1,9 +1,9 @@
 """Misspelt variables in the environment and `.env`, found before they are silently ignored.
 
-A misspelt variable has no effect, and the default that holds instead may be the wrong one. In
-`.env`, a name that is a letter or two away from a setting's refuses the start. What else looks like
-a setting is warned of, for other programs' variables may stand beside ours, above all in the
-environment. Only names are told, never values.
+A misspelt variable has no effect, and the default that applies instead may be wrong. In `.env`, a
+name that differs from a setting's by a letter or two prevents the start. Any other name that
+resembles a setting only causes a warning, because variables of other programs may be present,
+especially in the environment. Messages contain names only, never values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from falcon_auth.errors import ConfigurationError
 ENV_FILE = ".env"
 ENV_ENCODING = "utf-8-sig"  # Some editors begin with a byte order mark.
 
-# How alike two names are, from 0 to 1 (difflib's ratio).
+# The similarity of two names, from 0 to 1 (difflib's ratio).
 ALIKE = 0.75  # BCRYPT_COST and BCRYPT_ROUNDS, CORS_ALLOWED_ORIGINS and CORS_ORIGINS.
 TYPO = 0.9  # A letter or two: RATE_LIMIT_ENABLE. TEST_DATABASE_URL is less.
 
@@ -42,7 +42,8 @@ def env_file_faults(known: Collection[str]) -> list[str]:
 def suspicious_names(known: Collection[str]) -> dict[str, str]:
     """Return the variables that look like misspelt settings, each with the nearest setting.
 
-    From the environment only those count that begin as settings do. Raises `ConfigurationError`.
+    In the environment, only names with the prefix of a setting are considered. Raises
+    `ConfigurationError`.
     """
     prefixes = {name.partition("_")[0] for name in known if "_" in name}
     in_environment = (name for name in os.environ if name.upper().partition("_")[0] in prefixes)

@@ -1,6 +1,6 @@
 """An authenticator in software: makes passkeys and signs, in the form of a browser's `toJSON()`.
 
-It verifies its user always. What a test wants to be wrong is an attribute or an argument.
+It always verifies its user. Attributes and arguments let a test make anything wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from falcon_auth.keys.jws import decode_segment, encode_segment
 
-ORIGIN = "http://localhost:8000"  # What the kit's settings, which are the defaults, make of it.
+ORIGIN = "http://localhost:8000"  # According to the kit's settings, which are the defaults.
 USER_PRESENT, USER_VERIFIED, BACKUP_ELIGIBLE, BACKED_UP, ATTESTED = 1, 4, 8, 16, 64
 ES256, EDDSA, RS256 = -7, -8, -257
 
@@ -27,7 +27,7 @@ Sign = Callable[[bytes], bytes]
 
 @dataclass
 class Passkey:
-    """One passkey; *count* is what its next signature says."""
+    """One passkey; *count* is the counter in its next signature."""
 
     id: bytes
     user_handle: bytes

@@ -20,8 +20,9 @@ class App:
     recovery_codes: list[str] = field(default_factory=list, repr=False)
 
     def code(self, *, steps: int = 0) -> str:
-        """Return the code of now, or of so many *steps* of 30 s from now.
+        """Return the current code, or the one *steps* of 30 s from now.
 
-        Each works once, the one that confirmed the app too: move the clock on, or ask for the next.
+        Each code works only once, including the one that confirmed the app: advance the clock, or
+        use the next code.
         """
         return pyotp.TOTP(self.secret).at(int(self.clock()) + steps * STEP_SECONDS)

@@ -1,4 +1,4 @@
-"""A forge for access tokens: one of every kind that a service must refuse, and good ones."""
+"""Forges access tokens: valid ones, and every kind that a service must refuse."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from falcon_auth.keys.pem import make_pem, parse_pem
 from falcon_auth.testing.service import SECRET_BYTES, LoggedIn, TestService
 
 AN_HOUR = 3600  # More than any leeway.
-# What a token may say beside what the service's own tokens do (RFC 7519, 4.1).
+# Registered claims that the service's own tokens do not have (RFC 7519, 4.1).
 REGISTERED_CLAIMS = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti")
 
 Forgery = Callable[[LoggedIn], str]
 
 
 class Forge:
-    """Makes tokens for a user of one service. Each method returns an access token as text.
+    """Creates tokens for a user of one service. Each method returns an access token as text.
 
-    It signs with the service's own key, whatever JWT_ALGORITHM is; a forgery is right in everything
-    but the one thing that its name says, so that no verifier refuses it by accident.
+    It signs with the service's own key, for any JWT_ALGORITHM. A forgery is valid except for the
+    one fault that its name states, so that no verifier refuses it for another reason.
     """
 
     def __init__(self, service: TestService) -> None:
@@ -44,8 +44,8 @@ class Forge:
     ) -> str:
         """Return the user's token with other *claims*, signed by the service's own key.
 
-        Raises `ValueError` for a name that no token of the service has, which is most likely
-        misspelt; *extra* takes any.
+        Raises `ValueError` for a claim that no token of the service has, which is probably
+        misspelt; *extra* accepts any claim.
         """
         mine = self._claims(user)
         for name in claims:
@@ -137,9 +137,9 @@ class Forge:
         return user.access_token
 
     def refused(self) -> Mapping[str, tuple[Forgery, str]]:
-        """Return every kind that the service refuses, with the code that it is refused by.
+        """Return every kind of token that the service refuses, by name, for parametrised tests.
 
-        By its name, with the method that makes it: a list to run a whole test on.
+        Each is a pair of the method that creates it and the error code of the refusal.
         """
         invalid = (self.of_somebody_else, self.too_long)
         return {
@@ -149,9 +149,9 @@ class Forge:
         }
 
     def refused_elsewhere(self) -> Mapping[str, tuple[Forgery, str]]:
-        """Return the kinds that any verifier has to refuse, of whatever make and by keys alone.
+        """Return the kinds that any verifier has to refuse, knowing only the keys.
 
-        Whether a session lives, and whose it is, only the service itself can tell.
+        Whether a session is live, and whose it is, only the service itself knows.
         """
         invalid = (
             self.from_the_future,

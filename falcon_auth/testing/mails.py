@@ -1,4 +1,4 @@
-"""The mails of a service under test, as their readers find them."""
+"""The mails of a service under test, as their recipients see them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Mail:
 
 
 class Mailbox:
-    """What a service writes into the folder of its MAIL_URL. Each mail is read once."""
+    """Reads the mails that a service writes into the folder of its MAIL_URL, each of them once."""
 
     def __init__(self, service: Service, folder: Path) -> None:
         self._service = service
@@ -48,7 +48,7 @@ class Mailbox:
         self._known: set[Path] = set()
 
     def read(self) -> list[Mail]:
-        """Return what came since the last time, once everything that is due was delivered."""
+        """Return the mails since the last call, after everything that is due was delivered."""
         delivery = self._service.delivery
         if delivery is None:
             return []
@@ -59,12 +59,12 @@ class Mailbox:
         return [_parse(path.read_bytes()) for path in new]
 
     def only(self) -> Mail:
-        """Return the one mail that came since the last time. Raises `ValueError` for any others."""
+        """Return the only mail since the last call. Raises `ValueError` unless there is one."""
         (mail,) = self.read()
         return mail
 
     def recipients(self) -> list[str]:
-        """Return to whom mails went since the last time."""
+        """Return the recipients of the mails since the last call."""
         return [mail.to for mail in self.read()]
 
 

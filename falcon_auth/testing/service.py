@@ -35,7 +35,7 @@ from falcon_auth.testing.response_check import path_of
 if TYPE_CHECKING:
     from falcon_auth.testing.mails import Mailbox
 
-START = 1_800_000_000.0  # Where the clock stands, in epoch seconds, until it is moved.
+START = 1_800_000_000.0  # The clock's initial time, in epoch seconds.
 CHEAPEST_BCRYPT = 4
 SECRET_BYTES = 48  # 64 characters: as long as the largest digest, that of HS512.
 URL_THREADS = 4  # Of the server behind `url`: a test has few clients.
@@ -111,10 +111,10 @@ class _GivenSettings(Settings):
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:
-    """Return settings of a test: *values*, else the cheapest, else the defaults.
+    """Return the settings of a test: *values*, the cheapest ones, and the defaults, in this order.
 
-    Nothing is taken from the environment, which may be that of a real service. Raises `ValueError`
-    for a name that is not a setting's: the test would run without what it asks for.
+    The environment is ignored, because it may be that of a real service. Raises `ValueError` for a
+    name that is not a setting, since the test would not get what it asks for.
     """
     for name in values:
         if name not in Settings.model_fields:
@@ -134,11 +134,11 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
 class TestService:
     """A service in memory. Use it in a `with` statement, or call `close`.
 
-    Where the settings name an asymmetric `jwt_algorithm` and no key, it makes one; where they
-    name `mail_from` or `email_verification` and no server, `mailbox` gets the mails.
+    If the settings name an asymmetric `jwt_algorithm` but no key, it creates one; if they name
+    `mail_from` or `email_verification` but no server, `mailbox` receives the mails.
     """
 
-    __test__ = False  # Not a test, whatever its name begins with.
+    __test__ = False  # Not a test class, despite its name.
 
     def __init__(self, settings: Mapping[str, Any], clock: Clock) -> None:
         self.clock = clock

@@ -112,7 +112,7 @@ def test_a_list_of_proxies_that_trusts_everyone_or_nobody_is_refused(proxies):
 
 def test_a_guarded_application_refuses_to_trust_everyone_too():
     """It is given networks as values, which no settings have checked."""
-    with pytest.raises(ValueError, match="hold everyone"):
+    with pytest.raises(ValueError, match="include everyone"):
         ProxyTrust([ipaddress.ip_network("::ffff:0:0/96")])
 
 

@@ -86,7 +86,7 @@ def test_keys_rotate_by_prepending_while_users_log_in(serve, tmp_path, clock, ke
         done = running.result()
 
     assert during == [200] * 4
-    assert (done.returncode, done.stdout) == (0, "8 encrypted anew\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "8 re-encrypted\n"), done.stderr
     clock.advance(seconds=30)
     only_new = serve(new)
     for number, app in enumerate(apps):

@@ -91,7 +91,7 @@ def test_keys_are_added_and_a_step_too_early_says_when_it_is_safe(run, tmp_path)
     assert list(states(tmp_path).values()) == ["active", "next"]
     assert early.returncode == 3
     promote_from = added.stdout.splitlines()[1].split()[-1]
-    assert f"It is safe from {promote_from} on." in early.stderr
+    assert f"It will be safe at {promote_from}." in early.stderr
     assert [line.split()[1:3] for line in listed] == [["ES256", "active"], ["EdDSA", "next"]]
 
 

@@ -225,7 +225,7 @@ def test_a_mistyped_path_makes_no_file(users, tmp_path, variable, command):
     said = users(*command, **{"DATABASE_URL": "", variable: value})
 
     assert said.returncode == 1
-    assert f"{variable}: there is no file {path}." in said.stderr.decode()
+    assert f"{variable}: the file {path} does not exist" in said.stderr.decode()
     assert not path.parent.exists()
 
 
@@ -365,7 +365,7 @@ def test_an_import_that_is_stopped_goes_on_where_it_was(users, store, sqlite_url
         running.stdin.close()
         assert running.wait(PATIENCE) != 0
     if number == signal.SIGINT:
-        assert "2000 users imported, up to line 2000. Go on with --from-line 2001." in said
+        assert "2000 users imported, up to line 2000. Resume with --from-line 2001." in said
 
     (tmp_path / "users.jsonl").write_bytes(b"".join(lines))
     rest = users("import", "users.jsonl")

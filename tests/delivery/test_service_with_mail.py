@@ -147,9 +147,9 @@ def refusal_of(**values):
     ("values", "says"),
     [
         ({"mail_url": "smtp://127.0.0.1"}, "MAIL_FROM: is needed with MAIL_URL"),
-        ({"email_verification": "optional"}, "EMAIL_VERIFICATION: asks for mails; set MAIL_URL"),
-        ({"mail_from": SENDER}, "MAIL_FROM: has no use without MAIL_URL"),
-        ({"mail_ca_file": "/etc/hosts"}, "MAIL_CA_FILE: has no use without MAIL_URL"),
+        ({"email_verification": "optional"}, "EMAIL_VERIFICATION: needs mail; set MAIL_URL"),
+        ({"mail_from": SENDER}, "MAIL_FROM: has no effect without MAIL_URL"),
+        ({"mail_ca_file": "/etc/hosts"}, "MAIL_CA_FILE: has no effect without MAIL_URL"),
         ({"mail_url": "imap://x", "mail_from": SENDER}, "must begin with smtp://"),
         ({"mail_url": "smtp://x", "mail_from": "nobody"}, "must be an ASCII address"),
         ({"public_url": "ftp://x"}, "must begin with https://"),
