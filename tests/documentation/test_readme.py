@@ -1,4 +1,4 @@
-"""The README is executed: its first session, its example, its tables."""
+"""The README is executed; the tables of settings, endpoints and commands match the code."""
 
 import os
 import re
@@ -24,10 +24,9 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def table(heading):
-    """The rows of the first table after a heading, as lists of cells."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("|")][2:]
+def rows_of(text):
+    """The rows of the only table in a text, as lists of cells."""
+    rows = [line for line in text.splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in row[1:-1].split("|")] for row in rows]
 
 
@@ -97,7 +96,7 @@ DESCRIBED = {"HASH_WORKERS", "CORS_ORIGINS", "LOG_FORMAT", "PAGES"}
 
 def test_the_table_of_settings_is_the_settings():
     stated = {}
-    for names, defaults, _ in table("Configure it"):
+    for names, defaults, _ in rows_of((ROOT / "docs" / "settings.md").read_text()):
         each = names.split(", ")
         stated |= zip_longest(each, defaults.split(", ", len(each) - 1), fillvalue="")
 
@@ -112,7 +111,10 @@ def test_the_table_of_settings_is_the_settings():
 
 def test_the_table_of_endpoints_is_what_is_served(mailing):
     client = mailing(pages=True, jwt_issuer="https://auth.example.com")
-    listed = {tuple(row[0].split()): row[1] for row in table("The endpoints")}
+    listed = {
+        tuple(row[0].split()): row[1]
+        for row in rows_of((ROOT / "docs" / "endpoints.md").read_text())
+    }
     served = {
         (method, template)
         for template, methods in client.app.methods.items()
@@ -130,7 +132,8 @@ def test_the_table_of_endpoints_is_what_is_served(mailing):
 def test_the_table_of_commands_is_what_the_program_has():
     from falcon_auth.__main__ import cli
 
-    assert sorted(row[0] for row in table("Commands")) == cli.list_commands(None)
+    commands = README.split("\n## Commands\n")[1].split("\n## ")[0]
+    assert sorted(row[0] for row in rows_of(commands)) == cli.list_commands(None)
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
