@@ -404,7 +404,7 @@ def test_the_memory_store_has_a_name_everywhere_and_takes_a_snapshot_file(enviro
         make(**values | {"database_url": "memory"})
 
 
-def test_a_token_for_the_metrics_is_no_word_in_production():
+def test_a_short_metrics_token_is_refused_in_production():
     with pytest.raises(ValidationError, match="METRICS_TOKEN: needs 16 bytes or more"):
         make(**PRODUCTION, metrics_token="a-short-word")
 
@@ -500,7 +500,7 @@ def test_an_env_file_may_begin_with_a_byte_order_mark(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00PORT=81", "PORT=81".encode("utf-16")])
-def test_an_env_file_that_is_no_text_is_refused(tmp_path, content):
+def test_an_env_file_that_is_not_text_is_refused(tmp_path, content):
     (tmp_path / ".env").write_bytes(content)
 
     assert faults(tmp_path) == [".env: cannot be read as UTF-8 text"]
@@ -532,7 +532,7 @@ def test_empty_variables_are_the_same_as_none(tmp_path):
     assert said == load(ROOT / "tests").stdout
 
 
-def test_all_faults_are_told_in_one_message_also_those_between_variables(tmp_path):
+def test_all_faults_are_reported_in_one_message_including_those_between_variables(tmp_path):
     said = faults(
         tmp_path,
         ENVIRONMENT="production",

@@ -75,14 +75,14 @@ def test_a_changed_password_ends_the_change(client, user, token):
     assert outcome(confirm_email(client, token)) == (401, "TOKEN_REVOKED")
 
 
-def test_an_address_that_was_taken_meanwhile_is_told(client, user, token):
+def test_an_address_that_was_taken_meanwhile_is_409(client, user, token):
     client.register(NEW.lower())
 
     assert outcome(confirm_email(client, token)) == (409, "DUPLICATE_EMAIL")
     assert client.profile(user).json["email"] == EMAIL
 
 
-def test_a_taken_address_is_answered_as_a_free_one_and_its_owner_is_told(client, user):
+def test_a_taken_address_gets_the_same_answer_and_its_owner_is_notified(client, user):
     client.register(NEW)
     headers = {"X-Request-ID": "same"}
 
@@ -98,7 +98,7 @@ def test_a_taken_address_is_answered_as_a_free_one_and_its_owner_is_told(client,
     assert (told.subject, "token" in told.text) == ("Somebody tried to use your address", False)
 
 
-def test_an_own_address_can_be_spelt_anew(client, user):
+def test_a_users_own_address_can_be_respelt(client, user):
     change_email(client, user, "Ada@example.com")
     link = next(mail for mail in client.mailbox.read() if mail.to == "Ada@example.com")
 
@@ -116,7 +116,7 @@ def test_asking_needs_a_recent_log_in(client, clock, user):
     assert client.mailbox.read() == []
 
 
-def test_what_is_not_an_address_is_told(client, user):
+def test_an_invalid_address_is_422(client, user):
     answer = change_email(client, user, "nonsense")
     assert (outcome(answer), answer.json["errors"][0]["pointer"]) == (
         (422, "INVALID_EMAIL"),

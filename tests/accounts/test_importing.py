@@ -128,7 +128,7 @@ def test_blank_lines_count_but_are_nothing(store):
     assert progress[0].added == 1
 
 
-def test_an_empty_source_is_no_progress(store):
+def test_importing_an_empty_source_yields_no_progress(store):
     assert run(store) == []
 
 
@@ -186,7 +186,7 @@ def test_a_line_that_is_not_right_is_refused_and_the_next_is_taken(text, code, p
     assert not any(secret in repr(progress) for secret in SECRETS)
 
 
-def test_the_first_of_a_kind_is_kept_and_the_others_are_told(store):
+def test_of_duplicate_lines_the_first_is_imported_and_the_others_are_reported(store):
     progress = run(
         store,
         line("ada@example.com", username="ada"),
@@ -248,7 +248,7 @@ class Failing(MemoryUsers):
         return super().add_many(users)
 
 
-def test_what_was_told_is_stored_and_the_rest_can_follow():
+def test_reported_batches_are_stored_and_the_import_can_resume():
     store = store_with(users=Failing)
     lines = [line(f"user{number}@example.com") for number in range(1, 8)]
     importing = Importing(store.users, HASH.__eq__, clock=lambda: START, batch=3)

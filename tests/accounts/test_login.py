@@ -33,7 +33,7 @@ def test_the_answer_holds_the_user_and_no_hash(client):
     assert "$2b$" not in answer.text
 
 
-def test_the_last_log_in_is_told(client, user, clock):
+def test_last_login_at_is_returned(client, user, clock):
     assert user.json["user"]["last_login_at"] is None
     clock.advance(seconds=1.5)
 
@@ -123,7 +123,7 @@ def test_any_unicode_password_works(password):
     app.service.close()
 
 
-def test_a_disabled_account_needs_the_right_password_to_be_told(client, user, clock):
+def test_account_disabled_is_disclosed_only_with_the_right_password(client, user, clock):
     client.app.service.store.users.set_active(user.json["user"]["id"], active=False, now=clock())
 
     assert outcome(client.login()) == (403, "ACCOUNT_DISABLED")

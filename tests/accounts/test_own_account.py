@@ -33,14 +33,14 @@ def test_a_name_that_somebody_has_is_refused(client, user):
     assert outcome(rename(client, user, "eVE")) == (409, "DUPLICATE_USERNAME")
 
 
-def test_ones_own_name_can_be_spelt_anew(client):
+def test_ones_own_user_name_can_be_respelt(client):
     user = client.register(username="ada")
 
     assert rename(client, user, "ADA").json["username"] == "ADA"
 
 
 @pytest.mark.parametrize("body", [{}, {"username": "no"}, {"username": 1}, {"username": "a b"}])
-def test_what_is_no_name_is_told_with_everything_else(client, user, body):
+def test_an_invalid_user_name_is_reported_with_all_other_violations(client, user, body):
     answer = client.as_user("PATCH", f"{AUTH}/account", user, json=body | {"more": 1})
 
     assert outcome(answer) == (422, "VALIDATION_FAILED")
@@ -151,7 +151,7 @@ def test_the_rules_of_names_hold_whoever_calls(client, user):
         service.life.own_account.rename(caller, "a b")
 
 
-def test_whoever_runs_the_service_deletes_a_user_once(client, user):
+def test_an_operator_deletes_a_user_once(client, user):
     administration = client.app.service.administration
     found = administration.find(EMAIL)
 
@@ -162,7 +162,7 @@ def test_whoever_runs_the_service_deletes_a_user_once(client, user):
 # --- What the owner is told
 
 
-def test_the_owner_is_told_of_a_changed_password(mailing):
+def test_the_user_is_notified_of_a_changed_password(mailing):
     client = mailing()
     user = client.register()
 
@@ -172,7 +172,7 @@ def test_the_owner_is_told_of_a_changed_password(mailing):
     assert (mail.to, "has changed" in mail.subject) == (EMAIL, True)
 
 
-def test_the_owner_is_told_of_a_reused_refresh_token_once(mailing, clock):
+def test_the_user_is_notified_of_a_reused_refresh_token_once(mailing, clock):
     client = mailing()
     user = client.register()
     client.refresh(user)

@@ -110,20 +110,20 @@ def test_a_password_against_the_policy_leaves_the_link_good(client, user):
     assert outcome(reset(client, token)) == (204, None)
 
 
-def test_every_violation_of_a_reset_is_told(client):
+def test_every_violation_of_a_reset_is_reported(client):
     answer = client.post(f"{AUTH}/password/reset", {"new_password": "short", "more": 1})
 
     pointers = {each["pointer"] for each in answer.json["errors"]}
     assert pointers == {"/token", "/new_password", "/more"}
 
 
-def test_what_is_not_an_address_is_told(client):
+def test_an_invalid_address_is_422(client):
     assert outcome(forgot(client, "nonsense")) == (422, "INVALID_EMAIL")
     answer = client.post(f"{AUTH}/password/forgot", {"email": "nonsense", "more": 1})
     assert {each["pointer"] for each in answer.json["errors"]} == {"/email", "/more"}
 
 
-def test_asking_is_answered_alike_whoever_has_the_address(client, user):
+def test_asking_for_a_reset_gets_the_same_answer_for_any_address(client, user):
     """It exists, does not, is disabled, or has had its share: the same but for the id."""
     client.register("off@example.com")
     client.app.service.administration.set_active("off@example.com", active=False)
@@ -204,7 +204,7 @@ class VerifiedTwice(MemoryUsers):
         return super().verify_email(user, **more)
 
 
-def test_of_two_resets_at_once_the_later_is_told_that_the_link_is_spent(mailing):
+def test_of_two_concurrent_resets_the_later_gets_token_revoked(mailing):
     client = mailing(store=store_with(Overtaken))
     client.register()
 

@@ -55,7 +55,7 @@ def test_a_reset_lets_the_user_in_too(client):
     assert outcome(client.login(password=NEW_PASSWORD)) == (200, None)
 
 
-def test_a_taken_address_is_answered_as_a_free_one_and_its_owner_is_told(client):
+def test_a_taken_address_gets_the_same_answer_and_its_owner_is_notified(client):
     free = answer_to(client)
     client.mailbox.read()
 
@@ -81,7 +81,7 @@ def test_a_taken_name_is_answered_as_a_free_one_and_the_mail_says_so(client):
     assert client.login().json["user"]["username"] is None
 
 
-def test_where_address_and_name_are_taken_the_owner_is_told(client):
+def test_if_address_and_name_are_taken_the_owner_is_notified(client):
     free = answer_to(client, username="ada")
     client.mailbox.read()
 
@@ -117,7 +117,7 @@ def test_an_optional_confirmation_logs_in_and_tells_of_a_taken_address(mailing):
     assert client.mailbox.recipients() == [EMAIL]
 
 
-def test_closed_registration_is_told_whatever_is_sent(make_client):
+def test_closed_registration_is_403_whatever_is_sent(make_client):
     client = make_client(registration="closed")
 
     assert outcome(client.register()) == (403, "REGISTRATION_CLOSED")

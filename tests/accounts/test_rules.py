@@ -151,7 +151,7 @@ def test_a_log_in_tells_a_missing_password_and_a_bad_address_at_once(client):
     assert set(errors(answer)) == {BAD_EMAIL, ("/password", "VALIDATION_FAILED")}
 
 
-def test_no_more_than_50_violations_are_told(client):
+def test_no_more_than_50_violations_are_reported(client):
     body = {f"x{number}": 1 for number in range(500)} | {"email": EMAIL, "password": "x"}
     assert len(json.dumps(body)) < 16 * 1024
 

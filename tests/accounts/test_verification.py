@@ -73,7 +73,7 @@ def test_a_wrong_password_with_the_link_counts_as_a_failed_attempt(client, user,
     assert not is_verified(client, user)
 
 
-def test_a_bad_bearer_token_is_told_with_the_link(client, token):
+def test_a_bad_bearer_token_is_refused_even_with_a_valid_link(client, token):
     assert outcome(verify(client, token, bearer="nonsense")) == (401, "TOKEN_INVALID")
 
 

@@ -16,7 +16,7 @@ def errors(answer):
     return {(each["pointer"], each["code"]) for each in answer.json["errors"]}
 
 
-def test_every_breach_is_told_at_once(client):
+def test_every_violation_of_the_contract_is_reported_at_once(client):
     answer = client.post(
         "/api/v1/auth/register",
         {"email": "nobody", "password": "short", "username": "a b", "x/y~z": 1},
@@ -62,7 +62,7 @@ def test_every_breach_is_told_at_once(client):
         ({"\ud800": 1}, "VALIDATION_FAILED", "/\ud800"),
     ],
 )
-def test_one_breach_gives_the_answer_its_code(client, change, code, pointer):
+def test_a_single_violation_gives_the_problem_its_code(client, change, code, pointer):
     body = {"email": EMAIL, "password": PASSWORD} | change
 
     answer = client.post("/api/v1/auth/register", body)
@@ -124,7 +124,7 @@ def test_a_refresh_token_of_4096_characters_is_only_invalid(client):
     ],
 )
 @pytest.mark.parametrize("path", ["register", "login", "refresh", "logout"])
-def test_what_was_refused_is_neither_told_nor_logged(client, path, body, logged):
+def test_refused_values_are_neither_returned_nor_logged(client, path, body, logged):
     answer = client.post(f"/api/v1/auth/{path}", body)
 
     assert answer.status_code == 422

@@ -76,7 +76,9 @@ def address(peer, forwarded=None, proxies=PROXIES):
         pytest.param("localhost", FORGED, None, id="a peer that is no address"),
     ],
 )
-def test_the_nearest_hop_that_is_no_trusted_proxy_counts(peer, forwarded, expected):
+def test_the_nearest_hop_that_is_not_a_trusted_proxy_is_the_client_address(
+    peer, forwarded, expected
+):
     assert address(peer, forwarded) == expected
 
 
@@ -104,7 +106,7 @@ def test_a_proxy_may_be_listed_as_ipv4_mapped(proxies):
 @pytest.mark.parametrize(
     "proxies", ["0.0.0.0/0", "::/0", "::ffff:0:0/96", "10.0.0.1/8", "proxy.internal"]
 )
-def test_a_list_of_proxies_that_trusts_everyone_or_nobody_is_refused(proxies):
+def test_trusted_proxies_that_include_everyone_or_are_invalid_are_refused(proxies):
     """With everyone trusted, the leftmost hop would count, which any client can write."""
     with pytest.raises(ValidationError, match="trusted_proxies"):
         settings_for(trusted_proxies=proxies)

@@ -213,7 +213,7 @@ def test_an_unlisted_origin_changes_nothing_by_a_simple_request(listed, logged):
     assert logged.events("user_registered") == []
 
 
-def test_without_listed_origins_there_is_no_trace_of_cors(make_client):
+def test_without_cors_origins_there_are_no_cors_headers(make_client):
     client = make_client(cors_origins=())
 
     answer = preflight(client, "/login")

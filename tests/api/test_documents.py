@@ -57,7 +57,7 @@ def test_the_root_leads_to_the_page_for_people(client):
 
 
 @pytest.mark.parametrize("path", CACHED)
-def test_a_client_that_has_the_file_is_told_so(client, path):
+def test_an_unchanged_file_is_answered_304(client, path):
     first = client.simulate_get(path)
     etag = first.headers["ETag"]
 

@@ -47,7 +47,7 @@ def test_what_is_not_json_is_malformed(client, body):
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"text"', b"{}", b"true"])
-def test_json_that_is_no_such_object_breaks_the_schema(client, body):
+def test_json_without_the_required_members_violates_the_schema(client, body):
     assert outcome(send(client, body)) == (422, "VALIDATION_FAILED")
 
 

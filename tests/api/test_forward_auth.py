@@ -40,7 +40,7 @@ def test_every_method_is_answered_alike_and_none_passes_without_a_token(client, 
 
 
 @pytest.mark.parametrize("origins", [(), ("https://app.example",), ("*",)])
-def test_a_preflight_is_no_way_past_the_guard(make_client, origins):
+def test_a_preflight_does_not_bypass_the_guard(make_client, origins):
     """Envoy hands the client's own method over; a 2xx lets the request through."""
     client = make_client(cors_origins=origins)
     headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}

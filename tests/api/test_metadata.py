@@ -42,13 +42,13 @@ def test_an_issuer_with_a_path_is_found_where_rfc_8414_looks_and_at_the_plain_pa
     "issuer",
     [None, "us", "auth.example", "https://", "https://a.example?b", "urn:auth", "https://a/{b}"],
 )
-def test_an_issuer_that_is_no_url_has_none(make_client, issuer):
+def test_an_issuer_that_is_not_a_url_has_no_metadata(make_client, issuer):
     client = make_client(jwt_issuer=issuer)
 
     assert outcome(client.simulate_get(METADATA)) == (404, "NOT_FOUND")
 
 
-def test_metadata_are_not_sent_again_to_whoever_has_them(make_client):
+def test_unchanged_metadata_are_answered_304(make_client):
     client = make_client(jwt_issuer="https://auth.example")
     etag = client.simulate_get(METADATA).headers["ETag"]
 

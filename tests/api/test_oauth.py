@@ -80,7 +80,7 @@ def test_the_key_set_of_a_symmetric_service_is_empty(client):
     validator_of("jwks").validate(answer.json)
 
 
-def test_a_client_that_has_the_key_set_is_told_so(published):
+def test_an_unchanged_key_set_is_answered_304(published):
     etag = published.simulate_get(JWKS).headers["ETag"]
 
     for known in (etag, f'"x", {etag}', f"W/{etag}", "*"):
@@ -258,7 +258,7 @@ def test_any_text_but_the_token_is_refused(text):
     [TOKEN, "orders", "orders:", f"{CREDENTIAL}0", CREDENTIAL[7:], CREDENTIAL.upper()],
     ids=["token", "name", "no hash", "long hash", "no name", "upper case"],
 )
-def test_what_is_no_hash_stops_the_start(make_client, value):
+def test_an_invalid_introspection_hash_refuses_the_start(make_client, value):
     """The token itself by mistake: it is not repeated."""
     with pytest.raises(ValueError, match="INTROSPECTION_TOKENS: number 2") as caught:
         make_client(introspection_tokens=f"{CREDENTIAL}, {value}")

@@ -27,7 +27,7 @@ def test_every_response_has_the_headers_of_the_contract(client, path):
     assert "Strict-Transport-Security" not in headers
 
 
-def test_over_https_browsers_are_told_to_stay(client):
+def test_hsts_is_sent_over_https(client):
     answer = client.simulate_get("/health", protocol="https")
 
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"

@@ -100,7 +100,7 @@ def test_a_header_is_documented_or_seen(profile):
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "0", "1.5", ""])
-def test_a_retry_that_is_no_number_of_seconds_is_seen(make_client, value):
+def test_an_invalid_retry_after_breaks_the_contract(make_client, value):
     client = make_client(rate_limit_requests=1)
     client.register()
     client.login(password="wrong")
@@ -195,7 +195,7 @@ def test_a_violation_of_the_response_contract_tells_no_value(profile):
     assert "a-secret" not in str(raised.value)
 
 
-def test_a_breach_of_a_test_tells_the_request(profile):
+def test_a_contract_violation_names_the_request(profile):
     with pytest.raises(ContractBrokenError, match=f"^GET {PROFILE}: 418: status 418 is not"):
         check(replace(profile, status=418))
 
@@ -230,7 +230,7 @@ def checked(make_client):
     return client
 
 
-def test_a_breach_is_answered_500_and_logged(checked, logged):
+def test_a_contract_violation_is_answered_500_and_logged(checked, logged):
     headers = {"X-Request-ID": "mine", "Origin": "http://page.example"}
 
     answer = checked.send("GET", "/undocumented", headers=headers)
@@ -246,7 +246,7 @@ def test_a_breach_is_answered_500_and_logged(checked, logged):
     assert "a-secret" not in logged.text
 
 
-def test_a_breach_in_an_answer_to_head_has_no_body(checked):
+def test_a_contract_violation_in_an_answer_to_head_has_no_body(checked):
     answer = checked.send("HEAD", "/undocumented")
 
     assert (answer.status_code, answer.content) == (500, b"")

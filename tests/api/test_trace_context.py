@@ -47,7 +47,7 @@ def test_a_traceparent_names_its_trace(header):
         f"00-{TRACE[:-1]}g-{PARENT}-01",
     ],
 )
-def test_what_is_no_traceparent_names_none(header):
+def test_an_invalid_traceparent_has_no_trace_id(header):
     assert parse_traceparent(header) is None
 
 

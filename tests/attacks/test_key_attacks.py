@@ -87,7 +87,7 @@ def public_forms(kind):
 @pytest.mark.parametrize("algorithm", HASHES)
 @pytest.mark.parametrize("kind", ALGORITHMS)
 @pytest.mark.parametrize("ring", ["alone", "beside a secret"])
-def test_a_public_key_is_no_secret(kind, algorithm, ring):
+def test_a_public_key_is_refused_as_hmac_secret(kind, algorithm, ring):
     kinds = [kind] if ring == "alone" else [kind, "HS256"]
     kids = [KEYS[kind].kid] if ring == "alone" else [KEYS[kind].kid, KEYS["HS256"].kid]
     for kid in kids:

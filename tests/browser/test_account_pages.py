@@ -48,7 +48,7 @@ def test_an_address_is_confirmed_by_link_and_password(ada, client, server, mails
     ada.sees("Log in")
 
 
-def test_a_wrong_password_is_told_at_the_field_and_the_link_works_on(ada, mails):
+def test_a_wrong_password_is_shown_at_the_field_and_the_link_still_works(ada, mails):
     ada.open_mail(mails.send("verify", EMAIL))
     ada.types("Password", "a wrong guess")
     ada.presses("Confirm address")
@@ -61,7 +61,7 @@ def test_a_wrong_password_is_told_at_the_field_and_the_link_works_on(ada, mails)
     ada.sees("Your address is confirmed")
 
 
-def test_whoever_is_logged_in_confirms_the_address_without_a_password(ada, mails):
+def test_a_logged_in_user_confirms_the_address_without_a_password(ada, mails):
     log_in(ada)
     ada.reads("Not confirmed")
 
@@ -105,7 +105,7 @@ def test_where_the_session_is_over_the_password_is_asked_for(ada, client, mails)
     ada.sees("Your address is confirmed")
 
 
-def test_an_expired_link_is_replaced_by_whoever_logs_in_right_there(ada, clock, mails):
+def test_an_expired_link_is_replaced_after_logging_in_on_the_page(ada, clock, mails):
     mail = mails.send("verify", EMAIL)
     clock.advance(hours=25)
 
@@ -159,7 +159,7 @@ def test_a_password_is_set_by_link_and_logs_in(ada, client, mails, page, button,
     assert client.login().status_code == 401
 
 
-def test_what_the_policy_has_against_a_password_is_told_at_the_field(ada, mails):
+def test_a_violation_of_the_password_policy_is_shown_at_the_field(ada, mails):
     ada.open_mail(mails.send("reset", EMAIL))
     ada.presses("Set password")
     ada.reads_at("New password", "fill out this field")  # The browser's own words.

@@ -135,7 +135,7 @@ def test_an_operation_without_a_token_shows_the_problem(open_page):
 
 
 @pytest.mark.parametrize("kind", sorted(WIDTHS))
-def test_the_page_fits_and_asks_nobody_else(open_page, url, kind):
+def test_the_page_fits_and_loads_nothing_from_other_hosts(open_page, url, kind):
     page = open_page(kind)
     page.click(page.find("[id$='-register'] .opblock-summary-control"))
     page.find("[id$='-register'] .responses-table")

@@ -40,7 +40,7 @@ def test_every_command_is_in_the_help():
         assert f"  {name} " in said
 
 
-def test_the_version_is_told():
+def test_the_version_is_printed():
     assert run("--version").output == f"falcon-auth, version {__version__}\n"
 
 

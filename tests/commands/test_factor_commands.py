@@ -94,7 +94,7 @@ def test_keys_rotate_by_prepending_while_users_log_in(serve, tmp_path, clock, ke
         assert finish(only_new, app.recovery_codes[1], f"user{number}@example.com") == 200
 
 
-def test_a_missing_key_is_told_by_the_exit_code(serve, tmp_path, clock, keys):
+def test_a_missing_encryption_key_sets_the_exit_code(serve, tmp_path, clock, keys):
     old, new = keys
     add_app(serve(old), clock)
 
@@ -106,7 +106,7 @@ def test_a_missing_key_is_told_by_the_exit_code(serve, tmp_path, clock, keys):
     assert (none.returncode, "ENCRYPTION_KEYS: is not set" in none.stderr) == (1, True)
 
 
-def test_factors_are_removed_for_whoever_lost_them(serve, tmp_path, clock, keys):
+def test_an_operator_removes_the_factors_of_a_user_who_lost_them(serve, tmp_path, clock, keys):
     client = serve(keys[0])
     add_app(client, clock)
 

@@ -80,7 +80,7 @@ def test_help_says_of_a_command_how_its_own_help_begins(name):
     ("module", "extra"),
     [("psycopg", "postgresql"), ("redis.client", "redis"), ("sqlalchemy", "server")],
 )
-def test_a_package_that_is_missing_is_told_with_its_extra(module, extra):
+def test_a_missing_package_is_reported_with_its_extra(module, extra):
     said = say_missing(ModuleNotFoundError(name=module))
 
     assert said.startswith(f"{module.partition('.')[0]} is not installed")

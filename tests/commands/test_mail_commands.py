@@ -72,7 +72,7 @@ def test_all_failed_messages_are_retried(run, store, sqlite_url):
     assert store.outbox.list_failed(limit=9) == []
 
 
-def test_messages_are_retried_by_their_ids_and_unknown_ones_are_told(run, store, sqlite_url):
+def test_messages_are_retried_by_id_and_unknown_ids_are_reported(run, store, sqlite_url):
     (failed,) = store.outbox.list_failed(limit=9)
 
     answer = run("outbox", "retry", failed.id, "nonsense", DATABASE_URL=sqlite_url)

@@ -236,7 +236,7 @@ def test_a_client_that_is_killed_while_its_password_is_hashed_disturbs_nobody(st
     assert not [line for line in service.lines if line["level"] == "error"]
 
 
-def test_a_reader_of_the_log_that_goes_away_is_no_fault_of_the_clients(start_service):
+def test_a_reader_of_the_log_that_goes_away_does_not_affect_clients(start_service):
     """With `python app.py | tee log`, say; each request was once answered 500."""
     wrapper = (
         "import os, sys, runpy\n"

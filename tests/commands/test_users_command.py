@@ -107,7 +107,7 @@ def test_a_user_s_life(users, start):
         (["enable", "no address"], "", "No user has this e-mail address."),
     ],
 )
-def test_what_cannot_be_done_is_told_and_changes_nothing(users, arguments, stdin, fault):
+def test_a_refused_command_says_why_and_changes_nothing(users, arguments, stdin, fault):
     if arguments[0] == "create":
         arguments = [*arguments, "--password-stdin"]
 

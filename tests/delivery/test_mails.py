@@ -82,7 +82,7 @@ def test_an_address_that_is_not_known_is_left_out_of_the_text():
     assert "from the IP address" not in parts_of(composed)[1]
 
 
-def test_whoever_asks_for_a_message_has_it_expected():
+def test_building_a_message_wakes_the_dispatcher():
     expected = []
 
     queued("reset", expect=lambda: expected.append(True))
@@ -90,7 +90,7 @@ def test_whoever_asks_for_a_message_has_it_expected():
     assert expected == [True]
 
 
-def test_where_mail_is_off_there_are_no_messages():
+def test_if_mail_is_off_no_messages_are_built():
     assert NoMails().message("reset", ADA) == ()
 
 
@@ -109,7 +109,7 @@ def test_facts_and_recipients_that_do_not_fit_the_topic_are_refused(topic, argum
 
 
 @pytest.mark.parametrize("language", ["../../etc", "de\n", "", "x" * 9, "de-AT-1996-1901"])
-def test_a_language_that_is_no_tag_is_left_out(language):
+def test_an_invalid_language_tag_is_omitted(language):
     assert queued("reset", language=language).payload["language"] is None
 
 
@@ -175,7 +175,7 @@ def test_a_second_try_is_the_same_mail_byte_for_byte():
     assert composer_with(now=NOW + 9).compose(message) == composer_with().compose(message)
 
 
-def test_what_a_user_wrote_is_no_markup_and_no_second_line():
+def test_a_users_text_is_escaped_and_kept_on_one_line():
     message = new_message(
         ADA,
         topic="factor_added",

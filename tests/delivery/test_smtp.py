@@ -224,7 +224,7 @@ def test_a_server_that_hangs_in_a_batch_is_cut_at_the_deadline(smtp, transport_t
     assert DEADLINE <= seconds < DEADLINE + 2
 
 
-def test_nobody_listening_is_told_at_once(transport_to):
+def test_a_refused_smtp_connection_is_reported_at_once(transport_to):
     from processes import free_port
 
     reason, _ = timed(lambda: transport_to(free_port()).send(mail_for()))

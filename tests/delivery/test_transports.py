@@ -105,7 +105,7 @@ def test_a_mail_url_names_a_server_or_a_folder(url, expected):
         "file:folder",
     ],
 )
-def test_what_is_no_mail_url_is_refused_without_quoting_it(url):
+def test_an_invalid_mail_url_is_refused_without_quoting_it(url):
     with pytest.raises(ValueError) as raised:  # noqa: PT011 - the message is looked at below
         parse_mail_url(url)
 
@@ -148,7 +148,7 @@ def test_a_sender_is_an_address_with_or_without_a_name(text, name, address):
         "a@",
     ],
 )
-def test_what_is_no_sender_is_refused(text):
+def test_an_invalid_mail_from_is_refused(text):
     with pytest.raises(ValueError, match="must be an ASCII address"):
         parse_sender(text)
 
@@ -175,6 +175,6 @@ def test_a_public_url_has_no_slash_at_its_end():
         "https://example.org:99999",
     ],
 )
-def test_what_is_no_base_of_links_is_refused(url):
+def test_an_invalid_public_url_is_refused(url):
     with pytest.raises(ValueError):  # noqa: PT011 - that it is refused is all
         check_public_url(url)

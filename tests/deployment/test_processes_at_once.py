@@ -130,7 +130,7 @@ def test_twenty_refreshes_at_once_end_with_one_successor(gunicorn, email):
     assert len(listed.json["sessions"]) == 1
 
 
-def test_forty_guesses_at_once_are_no_more_than_the_limit(gunicorn, email):
+def test_forty_concurrent_guesses_do_not_exceed_the_limit(gunicorn, email):
     gunicorn.register(email)
 
     answers = race(*[lambda: gunicorn.login(email, password="wrong horse")] * 40)

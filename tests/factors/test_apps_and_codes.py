@@ -174,7 +174,7 @@ def test_a_challenge_is_void_after_a_change_of_password_or_factors(service, app,
     assert outcome(finish(service, app.code(), challenge)) == (401, "TOKEN_REVOKED")
 
 
-def test_a_disabled_user_with_a_challenge_is_told_so(service, app):
+def test_a_disabled_user_with_a_challenge_gets_403_account_disabled(service, app):
     challenge = challenge_of(service)
     service.app.service.administration.set_active(EMAIL, active=False)
 
@@ -223,7 +223,7 @@ def test_the_tenth_wrong_code_of_an_hour_sends_the_owner_one_mail(clock):
         assert "wrong codes" in service.mailbox.only().text
 
 
-def test_the_owner_is_told_by_mail_of_factors_added_and_removed_by_name(clock):
+def test_the_user_is_notified_by_mail_of_factors_added_and_removed(clock):
     with TestService(MAIL, clock) as service:
         ada = service.new_user(EMAIL)
         app = service.add_app(ada)
@@ -238,7 +238,7 @@ def test_the_owner_is_told_by_mail_of_factors_added_and_removed_by_name(clock):
         assert f"was removed from your account: {name}" in removed.text
 
 
-def test_the_owner_is_told_by_mail_that_an_operator_removed_all_factors(clock):
+def test_the_user_is_notified_by_mail_that_an_operator_removed_all_factors(clock):
     with TestService(MAIL, clock) as service:
         service.add_app(service.new_user(EMAIL))
         service.mailbox.read()
@@ -364,7 +364,7 @@ def test_changing_factors_asks_for_a_recent_proof(service, ada, clock):
     assert 'max_age="600"' in challenge
 
 
-def test_the_password_confirms_where_there_is_no_factor(service, ada, clock):
+def test_the_password_confirms_a_session_of_a_user_without_factors(service, ada, clock):
     clock.advance(minutes=11)
 
     confirmed = send(service, CONFIRM, {"password": PASSWORD}, ada)
@@ -430,7 +430,9 @@ def test_a_body_has_one_proof(service, ada, path, body):
 # --- Where they are off
 
 
-def test_in_production_without_keys_the_paths_are_not_there_and_nobody_passes_by(clock):
+def test_production_without_encryption_keys_has_no_factor_paths_and_does_not_bypass_factors(
+    clock,
+):
     """Whoever takes the keys away must not open the accounts of those who have a factor."""
     with TestService({}, clock) as service:
         service.add_app(service.new_user(EMAIL))
@@ -495,7 +497,7 @@ def test_recovery_codes_are_read_as_people_write_them():
     assert recovery_codes.parse_code("7k2m-q9xw-4bn") is None
 
 
-def test_the_clock_of_these_tests_stands_still():
+def test_the_clock_of_these_tests_does_not_move():
     clock = Clock()
 
     assert clock() == clock()

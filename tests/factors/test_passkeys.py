@@ -169,7 +169,7 @@ def test_a_self_attestation_is_accepted_and_a_chain_is_not(service, ada):
         {"client_data": {"type": "payment.get"}},
     ],
 )
-def test_a_wrong_ceremony_logs_nobody_in(service, device, wrong):
+def test_an_invalid_passkey_ceremony_does_not_log_in(service, device, wrong):
     wrong_device = replace(device, **wrong)
 
     assert outcome(passkey_login(service, wrong_device)) == INVALID
@@ -232,7 +232,7 @@ def test_a_challenge_is_for_one_purpose_one_log_in_and_five_minutes(service, ada
     assert outcome(late) == (401, "TOKEN_EXPIRED")
 
 
-def test_another_users_passkey_is_no_second_factor(service, ada, device):
+def test_another_users_passkey_is_refused_as_second_factor(service, ada, device):
     eve = service.new_user("eve@example.com")
     theirs = service.add_passkey(eve)
 
@@ -280,7 +280,7 @@ def test_an_unknown_passkey_is_refused(service, device):
 
 
 @pytest.mark.parametrize("count", [0, 4, 5])
-def test_a_counter_that_goes_back_is_refused_and_logged(service, device, logged, count):
+def test_a_sign_count_that_goes_back_is_refused_and_logged(service, device, logged, count):
     device.passkeys[0].count = 4
     assert passkey_login(service, device).status_code == 200
     device.passkeys[0].count = count - 1 if count else 0
@@ -290,7 +290,7 @@ def test_a_counter_that_goes_back_is_refused_and_logged(service, device, logged,
     assert logged.events("passkey_cloned")
 
 
-def test_a_wrong_signature_is_no_sign_of_a_clone(service, device, logged):
+def test_a_wrong_signature_does_not_log_passkey_cloned(service, device, logged):
     def forged(credential):
         credential["response"]["signature"] = encode_segment(b"forged")
 
@@ -475,7 +475,7 @@ def test_options_for_a_log_in_without_a_passkey_are_404(service, ada):
     assert outcome(answer) == (404, "NOT_FOUND")
 
 
-def test_a_passkey_logs_nobody_in_before_the_address_is_verified_where_that_is_required(
+def test_a_passkey_does_not_log_in_before_a_required_verification_of_the_address(
     clock, mail_settings
 ):
     with TestService({"rate_limit_enabled": False}, clock) as service:

@@ -110,7 +110,7 @@ def test_an_access_token_is_accepted_and_a_refresh_token_refused(verifier, servi
     assert verifier.says(user.refresh_token) not in {"accepted", "type"}
 
 
-def test_a_rotation_refuses_nobody_whenever_the_key_set_was_fetched(
+def test_a_key_rotation_never_causes_a_401_whenever_the_key_set_was_fetched(
     verifier, service, operator, clock
 ):
     """The copy is as old as can be when the new key signs: fetched just before it was published."""

@@ -151,7 +151,7 @@ def test_a_path_that_the_system_cannot_have_is_none():
         read_pem(Path("nul\0byte"))
 
 
-def test_every_fault_of_the_keys_is_told_at_once(pem_file):
+def test_every_fault_of_the_keys_is_reported_at_once(pem_file):
     small = pem_file(private_pem("small RSA"), "small.pem")
     wrong = pem_file(b"", "wrong.pem")
 

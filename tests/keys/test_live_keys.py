@@ -191,7 +191,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_cannot_be_followed_is_refused_and_told_once(damage, operator, follow, clock, logged):
+def test_an_unusable_key_folder_is_refused_and_logged_once(damage, operator, follow, clock, logged):
     """The keys stay as they are; when it is mended, they follow again."""
     kid = operator.add()
     keys = follow()
@@ -272,7 +272,7 @@ def test_keys_of_the_environment_stand_before_or_after(operator, follow, clock):
     assert [each["state"] for each in signing.describe(clock())["keys"]] == ["active", "verifies"]
 
 
-def test_each_keys_age_and_next_step_are_told(operator, follow, clock):
+def test_keys_list_shows_each_keys_age_and_next_step(operator, follow, clock):
     first, second = operator.add(), None
     clock.advance(days=1)
     second = operator.add()

@@ -79,9 +79,7 @@ def read_into(lines, descriptor):
 
 
 @pytest.mark.parametrize("opened", [open_pipe, open_fifo])
-def test_a_stalled_reader_costs_lines_which_are_counted_and_told_but_no_time(
-    opened, tmp_path, capsys
-):
+def test_a_stalled_reader_of_the_log_costs_counted_lines_but_no_time(opened, tmp_path, capsys):
     """Nobody reads while the lines are logged: were any of them waited for, this would hang."""
     reading, writing = opened(tmp_path)
     read = []
@@ -128,7 +126,7 @@ def test_a_slow_reader_gets_every_line_whole_and_in_order():
     assert dropped_lines() == 0
 
 
-def test_a_reader_that_hung_up_is_told_of_once(capsys):
+def test_a_reader_of_the_log_that_hung_up_is_reported_once(capsys):
     reading, writing = os.pipe()
     os.close(reading)
     with logging_to(writing):
@@ -138,7 +136,7 @@ def test_a_reader_that_hung_up_is_told_of_once(capsys):
     assert capsys.readouterr().err == "The log cannot be written: Broken pipe\n"
 
 
-def test_a_full_disk_is_told_of_once_and_its_lines_are_counted(capsys):
+def test_a_full_disk_is_reported_once_and_its_lines_are_counted(capsys):
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         writer = LineWriter(full, str)
         for number in range(10):
@@ -192,7 +190,7 @@ def test_a_line_that_a_full_disk_tore_does_not_spoil_the_next(tmp_path):
     assert rest == ["and on", "at last", "3 dropped"]
 
 
-def test_lines_that_memory_does_not_take_are_lost_and_told_of():
+def test_lines_that_a_stream_in_memory_refuses_are_counted_and_reported():
     stream = Broken()
     configure_logging(level="INFO", form="json", stream=stream)
 

@@ -95,7 +95,7 @@ def test_no_text_can_forge_a_json_line(text):
     assert not set("\r\x1b\0\x7f") & set(stream.getvalue())
 
 
-def test_what_json_does_not_know_is_shown_all_the_same():
+def test_a_value_unknown_to_json_is_logged_as_text():
     stream = captured()
 
     log.info("odd", value=b"\n", kind=object)

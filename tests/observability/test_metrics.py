@@ -94,7 +94,7 @@ def test_nearly_the_token_is_not_the_token(make_client, given):
     assert outcome(client.as_user("GET", "/metrics", given)) == (401, "TOKEN_INVALID")
 
 
-def test_a_user_s_access_token_is_no_metrics_token(make_client):
+def test_a_users_access_token_is_refused_as_metrics_token(make_client):
     client = make_client(metrics_token=TOKEN)
 
     answer = client.as_user("GET", "/metrics", client.register())
@@ -170,7 +170,7 @@ def test_a_request_s_duration_lands_in_its_bucket():
     assert value(samples, "http_request_duration_seconds_sum", **labels) == pytest.approx(67.0304)
 
 
-def test_nobody_can_make_up_new_series(client):
+def test_clients_cannot_create_new_metric_series(client):
     """Paths, methods, codes and reasons from outside all end in a fixed word."""
     before = None
     for number in range(50):

@@ -124,7 +124,7 @@ def test_a_page_allows_its_own_origin_and_nothing_written_in_it(client, path):
 
 
 @pytest.mark.parametrize("path", [*PATHS, f"{FILES}account.css", f"{FILES}form.js"])
-def test_a_browser_that_has_a_page_or_file_is_told_so_by_its_etag(client, path):
+def test_an_unchanged_page_or_file_is_answered_304_by_its_etag(client, path):
     etag = client.simulate_get(path).headers["ETag"]
 
     again = client.simulate_get(path, headers={"If-None-Match": etag})

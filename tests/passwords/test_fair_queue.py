@@ -151,7 +151,7 @@ def test_a_newcomer_goes_before_the_many_of_another():
     assert queue.take() == "small"
 
 
-def test_what_is_shed_is_the_newest_of_whoever_has_most():
+def test_the_newest_item_of_the_client_with_most_is_shed():
     queue = FairQueue()
     for client, item in [("a", 1), ("b", 2), ("b", 3), ("b", 4), ("a", 5)]:
         queue.put(client, item)

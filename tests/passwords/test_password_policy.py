@@ -77,7 +77,7 @@ def test_names_that_are_longer_than_any_name_are_not_folded():
     assert faults(ligature * 15, email=spelt_out * 15) == []
 
 
-def test_several_faults_are_told_at_once():
+def test_several_faults_are_reported_at_once():
     assert faults("abc123", email="abc123", username="abc123") == [
         TOO_SHORT,
         COMMON,
@@ -110,7 +110,7 @@ def test_the_minimum_is_a_setting():
 @given(password=st.text(st.characters(), max_size=140), ask_for_classes=st.booleans())
 @example(password="\ud800" * 9, ask_for_classes=True)
 @example(password="\udcff", ask_for_classes=False)
-def test_no_password_raises_or_is_told(password, ask_for_classes):
+def test_no_password_makes_the_policy_raise_or_is_quoted(password, ask_for_classes):
     """Lone surrogates included: they are refused elsewhere, and must get there."""
     told = faults(password, email=password, username=password, complex=ask_for_classes)
 

@@ -151,7 +151,7 @@ def send(callers):
     return sending
 
 
-def test_whoever_has_the_fewest_jobs_waiting_is_next(make_pool, callers, send):
+def test_the_client_with_the_fewest_queued_jobs_is_next(make_pool, callers, send):
     pool = make_pool(queue_size=10)
     ran = []
 
@@ -164,7 +164,7 @@ def test_whoever_has_the_fewest_jobs_waiting_is_next(make_pool, callers, send):
     assert ran == ["small", 0, 1, 2]
 
 
-def test_a_full_queue_sheds_the_newest_job_of_whoever_has_most(make_pool, callers, send):
+def test_a_full_queue_sheds_the_newest_job_of_the_client_with_most(make_pool, callers, send):
     pool = make_pool(queue_size=3)
     ran = []
 

@@ -94,7 +94,7 @@ def test_followers_are_left_alone_where_the_loop_stays(clock):
 
 
 @pytest.mark.parametrize("cores", [set(), {3}], ids=["unknown", "one"])
-def test_nothing_is_bound_where_there_is_no_choice(clock, cores):
+def test_threads_are_not_bound_without_a_choice_of_cores(clock, cores):
     machine = Machine(cores | {3})
     machine.cores = cores
     placement = machine.placement(clock)

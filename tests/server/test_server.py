@@ -295,7 +295,7 @@ def test_pipelined_requests_are_answered_in_order(house):
     assert [client.answer().body for _ in bodies] == bodies
 
 
-def test_a_client_that_asks_first_is_told_to_continue(house):
+def test_expect_100_continue_is_answered(house):
     client = house.client()
 
     assert client.ask(post(b"", "Expect: 100-continue", length=3)).status == 100

@@ -88,7 +88,7 @@ def test_an_audience_that_is_added_ends_no_session_and_another_one_does(make_cli
         ([], None, False),
     ],
 )
-def test_a_token_is_taken_by_whoever_it_names(audience, mine, accepted):
+def test_a_token_is_accepted_if_its_audience_includes_one_of_our_names(audience, mine, accepted):
     """RFC 7519, 4.1.3: one name in common is enough; without a name, no named token is good."""
 
     def issuer(names):

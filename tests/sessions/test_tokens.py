@@ -285,7 +285,7 @@ class Exchanged:
         return self.ring.key_for(kid)
 
 
-def test_a_token_that_is_remembered_expires_all_the_same(clock):
+def test_a_cached_access_token_still_expires(clock):
     remembering = codec(clock=clock)
     assert remembering.verify_access(forge())
 
@@ -358,7 +358,7 @@ def test_an_access_token_does_not_outlive_its_session():
     assert codec().issue_access(USER, ending).expires_at == NOW + 60
 
 
-def test_access_tokens_are_told_apart_and_refresh_tokens_repeat():
+def test_access_tokens_have_different_jti_and_repeated_refresh_tokens_are_equal():
     """The successor of a spent token must be the same one each time it is given."""
     access = {codec().issue_access(USER, SESSION).text for _ in range(10)}
     refresh = {codec().issue_refresh(USER, SESSION).text for _ in range(10)}

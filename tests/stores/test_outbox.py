@@ -67,7 +67,7 @@ def test_a_message_that_is_not_due_yet_is_left(store):
     assert lease(store, NOW + 5) is not None
 
 
-def test_a_leased_message_is_nobody_else_s_until_its_lease_ends(store):
+def test_a_leased_message_is_not_leased_again_until_its_lease_ends(store):
     queue(store, new_message(ADA))
     first = lease(store)
 
@@ -102,7 +102,7 @@ def test_the_messages_of_a_user_leave_one_after_the_other_in_their_order(store):
     assert drain(store) == ["1", "2"]
 
 
-def test_a_postponed_message_holds_up_its_user_s_later_ones_and_nobody_else_s(store):
+def test_a_postponed_message_blocks_later_ones_of_the_same_user_only(store):
     queue(store, new_message(ADA, topic="a1"), new_message(ADA, topic="a2"))
     queue(store, new_message(EVE, topic="e1"), new_message(None, topic="n1"))
     queue(store, new_message(None, topic="n2"))

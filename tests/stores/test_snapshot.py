@@ -272,7 +272,7 @@ def test_the_file_and_its_lock_are_for_the_owner_alone(path, umask):
     assert modes == {"users.json": 0o600, "users.json.lock": 0o600}
 
 
-def test_a_file_that_others_could_read_is_written_anew(path, open_snapshot):
+def test_a_snapshot_readable_by_others_is_rewritten_with_mode_0600(path, open_snapshot):
     write(path, a_user())
     path.chmod(0o644)
 
@@ -403,7 +403,7 @@ WRONG_RECORDS = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_RECORDS)
-def test_records_that_are_not_ours_are_refused_and_nothing_of_them_is_told(path, wrong):
+def test_invalid_snapshot_records_are_refused_without_quoting_them(path, wrong):
     file = json.loads(write(path, a_user(), a_session()))
     WRONG_RECORDS[wrong](file)
     path.write_text(json.dumps(file, default=list))
@@ -413,7 +413,7 @@ def test_records_that_are_not_ours_are_refused_and_nothing_of_them_is_told(path,
     )
 
 
-def test_a_time_that_is_no_number_is_refused(path):
+def test_a_time_that_is_not_a_number_is_refused(path):
     """JSON has no NaN; Python's writer makes one."""
     file = json.loads(write(path, a_user()))
     file["users"][0]["created_at"] = float("nan")
@@ -422,7 +422,7 @@ def test_a_time_that_is_no_number_is_refused(path):
     assert "is not JSON" in refusal(path)
 
 
-def test_what_is_no_file_is_refused(path, tmp_path):
+def test_a_path_that_is_not_a_file_is_refused(path, tmp_path):
     os.mkfifo(path)  # Reading it would wait for ever.
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -743,6 +743,6 @@ def test_factors_with_their_recovery_codes_come_back(tmp_path):
     assert [each.id for each in after.of_kind("totp")] == [app.id]
 
 
-def test_a_factor_that_belongs_to_nobody_is_refused():
+def test_a_factor_without_a_user_is_refused():
     with pytest.raises(ValueError, match="belongs to no user"):
         MemoryStore().load([], [], factors=[new_factor(new_user())])

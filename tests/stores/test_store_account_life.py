@@ -264,7 +264,7 @@ def test_a_name_is_changed_and_the_former_one_is_free(store, user):
     store.users.add(new_user("eve", username="ADA"))
 
 
-def test_a_name_can_be_spelt_anew_and_given_away(store, user):
+def test_a_user_name_can_be_respelt_or_released(store, user):
     assert store.users.rename(user.id, "ADA", now=NOW).username == "ADA"
 
     assert store.users.rename(user.id, None, now=NOW).username is None
@@ -285,7 +285,7 @@ def test_a_name_that_another_user_has_is_refused(store, user):
 # --- Deleting
 
 
-def test_a_deleted_user_takes_everything_along_but_nobody_elses(store, user, session):
+def test_deleting_a_user_deletes_everything_of_that_user_only(store, user, session):
     eve = new_user("eve")
     store.users.add(eve, others := new_session(eve), effects=mail_to(eve))
     ended, _ = log_in(store, user)
@@ -304,7 +304,7 @@ def test_a_deleted_user_takes_everything_along_but_nobody_elses(store, user, ses
     store.users.add(new_user(username="ada"))  # Address and name are free.
 
 
-def test_a_deleted_users_factors_go_along_and_nobody_elses(store, user, session):
+def test_deleting_a_user_deletes_the_factors_of_that_user_only(store, user, session):
     with_passkey_and_codes(store, user, session)
     eve = new_user("eve")
     store.users.add(eve, others := new_session(eve))

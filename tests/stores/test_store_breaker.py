@@ -67,7 +67,7 @@ def test_it_opens_after_failures_in_a_row_and_logs_each(breaker, logged):
     assert [line["breaker"] for line in logged.events("outage")] == ["closed"] * 4 + ["open"]
 
 
-def test_a_refused_call_is_told_the_seconds_until_the_next_trial(opened, clock):
+def test_an_open_circuit_reports_the_seconds_until_the_next_trial(opened, clock):
     clock.advance(seconds=9.5)
 
     with pytest.raises(CircuitOpenError) as refused, opened.attempt():
@@ -76,7 +76,7 @@ def test_a_refused_call_is_told_the_seconds_until_the_next_trial(opened, clock):
     assert refused.value.retry_after == 21
 
 
-def test_a_business_outcome_is_no_failure(breaker):
+def test_a_domain_error_is_not_a_failure_of_the_circuit(breaker):
     for _ in range(9):
         fail(breaker, DuplicateEmailError)
 

@@ -39,7 +39,7 @@ def test_a_user_comes_back_as_it_went_in(store):
     assert store.users.find_by_email(user.email_key) == user
 
 
-def test_nobody_is_found_by_an_unknown_email(store, user):
+def test_no_user_is_found_by_an_unknown_email(store, user):
     assert store.users.find_by_email("nobody@example.com") is None
     assert store.users.find_by_email("") is None
 
@@ -297,7 +297,7 @@ def test_the_password_of_an_unknown_user_cannot_be_changed(store):
     assert not store.users.change_password(new_user(), "x", keep_session=str(uuid.uuid4()), now=NOW)
 
 
-def test_whoever_ends_sessions_is_told_how_many(store, user, session):
+def test_ending_all_sessions_returns_how_many_there_were(store, user, session):
     """By a further log-in, by a password change, and by disabling: on every store."""
     opened = [
         store.sessions.open(new_session(user, NOW + n), login=Login(user), limit=3)
@@ -354,7 +354,7 @@ def test_sweeping_forgets_what_expired_or_ended_before(store, user):
     assert store.users.find_by_email(user.email_key) is not None
 
 
-def test_sweeping_goes_slice_by_slice(store, user):
+def test_sessions_are_swept_slice_by_slice(store, user):
     for _ in range(7):
         log_in(store, user, expires_at=NOW + 1)
 
@@ -386,7 +386,7 @@ def test_a_password_that_an_operator_sets_ends_every_session(store, user, sessio
 
 
 @pytest.mark.parametrize("user_id", ["6f1c3c7e-2f0e-4b52-9d55-0d2a6f1a9a41", "nonsense"])
-def test_nobody_sets_the_password_of_an_unknown_user(store, user, user_id):
+def test_setting_the_password_of_an_unknown_user_changes_nothing(store, user, user_id):
     assert store.users.set_password(user_id, "set-hash", now=NOW) is None
 
 

@@ -132,7 +132,7 @@ class TestClocks:
             each._clock = clock
         return both, clocks
 
-    def test_a_window_that_is_over_starts_anew(self, shared):
+    def test_an_expired_window_starts_again(self, shared):
         (one, _), (clock, _) = shared
         one.count(["a"], WINDOW)
         one.count(["a"], WINDOW)
@@ -240,7 +240,7 @@ def test_a_request_waits_for_redis_once_and_not_long(make_fallback, hung_port):
     assert time.perf_counter() - started < 0.3
 
 
-def test_after_some_failures_nobody_waits_for_redis(make_fallback, hung_port):
+def test_after_some_failures_no_request_waits_for_redis(make_fallback, hung_port):
     counters = make_fallback(f"redis://127.0.0.1:{hung_port}", threshold=2)
 
     def ask():  # Each on a new thread: another request.

@@ -196,7 +196,7 @@ def test_an_app_that_waits_to_be_confirmed_proves_nothing(store, ada):
     ("stored", "shown", "passes"),
     [(0, 0, True), (0, 1, True), (5, 6, True), (5, 5, False), (5, 4, False), (5, 0, False)],
 )
-def test_a_counter_goes_forward_only(store, ada, stored, shown, passes):
+def test_a_passkeys_sign_count_only_increases(store, ada, stored, shown, passes):
     user, session = ada
     passkey = new_passkey(user, sign_count=stored)
     activate(store, user, session, passkey)
@@ -262,7 +262,7 @@ def test_a_session_is_confirmed_with_what_proved_it(store, ada):
     assert open_with(store, user, use_of(app, step=102)) is not None
 
 
-def test_the_last_factor_goes_with_the_codes_unless_it_is_to_be_kept(store, ada):
+def test_removing_the_last_factor_removes_the_recovery_codes_unless_it_must_be_kept(store, ada):
     user, session = ada
     app = with_app(store, user, session)
 
@@ -298,7 +298,7 @@ def test_removing_one_of_two_keeps_the_codes(store, ada):
     assert store.factors.find_holder(user.id).code_hashes == {"hash-1", "hash-2"}
 
 
-def test_a_pending_app_can_be_removed_and_nobody_is_told(store, ada):
+def test_removing_a_pending_app_sends_no_notice(store, ada):
     user, _ = ada
     pending = new_factor(user)
     store.factors.add_pending(pending, limit=LIMIT)

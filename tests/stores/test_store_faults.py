@@ -158,9 +158,7 @@ def test_threads_do_not_pile_up_behind_a_database_that_hangs(remote, wire):
     assert recovered(remote, user)
 
 
-def test_a_row_that_somebody_holds_costs_two_seconds_and_opens_no_breaker(
-    make_client, postgres_url
-):
+def test_a_locked_row_costs_two_seconds_and_does_not_open_the_breaker(make_client, postgres_url):
     client = make_client(database_url=postgres_url)
     user = client.register()
     engine = create_engine(postgres_url)
@@ -188,7 +186,7 @@ def test_where_all_connections_are_at_work_the_wait_is_a_second(make_client, pos
     assert client.profile(user).status_code == 200
 
 
-def test_a_fault_of_ours_is_no_outage(database):
+def test_a_fault_of_ours_is_not_an_outage(database):
     """A statement that is wrong is a 500 for who looks into the log, not a reason to wait."""
     for _ in range(9):
         with pytest.raises(StatementRefusedError), database.single() as connection:
@@ -218,7 +216,7 @@ def on_file(make_client, sqlite_url):
     return make_client(database_url=sqlite_url, rate_limit_registrations=1_000)
 
 
-def test_a_file_that_somebody_writes_to_can_be_read_and_is_503_for_writers(on_file, sqlite_url):
+def test_a_locked_sqlite_file_can_be_read_and_is_503_for_writers(on_file, sqlite_url):
     user = on_file.register()
     other = sqlite3.connect(make_url(sqlite_url).database, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

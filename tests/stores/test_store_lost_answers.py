@@ -40,7 +40,7 @@ def test_a_registration_whose_commit_was_not_answered_is_201(remote, wire, logge
     assert remote.login().status_code == 200
 
 
-def test_whoever_was_cut_off_in_a_crowd_of_registrations_ends_up_registered_once(remote, wire):
+def test_a_client_cut_off_during_registration_is_registered_once_after_a_retry(remote, wire):
     """Each round cuts all connections when a COMMIT is answered: the others are anywhere then."""
 
     def register(email):
@@ -129,7 +129,9 @@ def test_a_commit_that_never_arrived_is_503_and_can_be_repeated_at_once(remote, 
     assert remote.register().status_code == 201
 
 
-def test_where_nobody_can_be_asked_the_503_says_that_the_outcome_is_unknown(remote, wire, logged):
+def test_a_503_says_that_the_outcome_is_unknown_if_the_database_cannot_be_asked(
+    remote, wire, logged
+):
     wire.lose_answer(COMMIT, then="unplug")
 
     answer = remote.register()

@@ -183,14 +183,14 @@ def run(url, *arguments, **kwargs):
     return CliRunner().invoke(cli, ["migrate", *arguments], env=environment, **kwargs)
 
 
-def test_the_command_goes_up_and_says_so(empty_url):
+def test_the_migrate_command_goes_up_and_says_so(empty_url):
     first, second = run(empty_url), run(empty_url, "up")
 
     assert first.output == f"The database went from base to {REVISIONS[-1]}.\n"
     assert second.output == f"The database is at {REVISIONS[-1]} already.\n"
 
 
-def test_the_command_asks_before_it_goes_down(empty_url):
+def test_the_migrate_command_asks_before_it_goes_down(empty_url):
     run(empty_url)
 
     assert run(empty_url, "down", input="n\n").exit_code == 1
@@ -253,7 +253,7 @@ def long_transaction(url):
     engine.dispose()
 
 
-def test_a_migration_that_waits_for_a_table_holds_nobody_up(empty_postgres_url):
+def test_a_migration_that_waits_for_a_table_lock_does_not_block_requests(empty_postgres_url):
     """Whoever wants a table queues behind the migration; it gives way at once, and comes back."""
     migrate.migrate(empty_postgres_url, "up")
     engine = create_engine(empty_postgres_url)
@@ -391,7 +391,7 @@ def test_other_databases_are_not_tried():
         open_engine(f"mysql://root:{SECRET}@127.0.0.1/x", pool_size=1)
 
 
-def test_what_is_no_database_at_all_refuses_the_start(tmp_path):
+def test_a_file_that_is_not_a_database_refuses_the_start(tmp_path):
     path = tmp_path / "holiday.jpg"
     path.write_bytes(b"\xff\xd8\xff" * 500)
 

@@ -88,7 +88,7 @@ def check_nothing_is_told(errors, logged):
 
 
 @pytest.mark.parametrize("fault", POSTGRES_FAULTS)
-def test_what_postgresql_quotes_is_not_told(postgres_url, logged, fault):
+def test_values_that_postgresql_quotes_are_not_disclosed(postgres_url, logged, fault):
     database = database_for(open_engine(postgres_url, pool_size=2))
     with database.single() as connection:
         connection.exec_driver_sql(POSTGRES_FAULTS[fault])
@@ -102,7 +102,7 @@ def test_what_postgresql_quotes_is_not_told(postgres_url, logged, fault):
 
 
 @pytest.mark.parametrize("fault", SQLITE_FAULTS)
-def test_what_sqlite_quotes_is_not_told(sqlite_url, logged, fault):
+def test_values_that_sqlite_quotes_are_not_disclosed(sqlite_url, logged, fault):
     database = database_for(open_engine(sqlite_url, pool_size=2))
     with database.single() as connection:
         connection.connection.driver_connection.executescript(SQLITE_FAULTS[fault])

@@ -79,7 +79,7 @@ def lose(queue, pool, actions):
 # --- The lock
 
 
-def test_a_fair_lock_goes_to_whoever_waited_longest():
+def test_a_fair_lock_goes_to_the_thread_that_waited_longest():
     lock = FairLock()
     order = []
     lock.acquire()
@@ -96,7 +96,7 @@ def test_a_fair_lock_goes_to_whoever_waited_longest():
     assert order == list(range(8))
 
 
-def test_whoever_gives_up_waiting_for_a_fair_lock_is_passed_over():
+def test_a_thread_that_stopped_waiting_for_a_fair_lock_is_skipped():
     lock = FairLock()
     lock.acquire()
 
@@ -150,7 +150,7 @@ def test_one_commit_takes_64_transactions_at_most(queue, commits):
     assert len(commits) == 3  # 64, 64, and the last one.
 
 
-def test_nobody_returns_before_the_commit_that_keeps_their_change(queue, engine):
+def test_no_thread_returns_before_the_commit_of_its_change(queue, engine):
     second_waits, second_has_turn, finish = (threading.Event() for _ in range(3))
 
     def write_first():
@@ -221,7 +221,7 @@ def test_of_statements_that_stand_alone_the_one_that_fails_is_undone(queue, engi
     assert stored(engine) == {"a2"}
 
 
-def test_where_the_shared_commit_fails_everyone_is_told_and_nothing_is_kept(queue, engine):
+def test_if_the_shared_commit_fails_every_caller_gets_an_error_and_nothing_is_stored(queue, engine):
     """A refusal too: it may have been decided on what is lost now."""
     failing = [True]
 
@@ -247,7 +247,7 @@ def test_where_the_shared_commit_fails_everyone_is_told_and_nothing_is_kept(queu
     assert stored(engine) == {"d"}
 
 
-def test_where_sqlite_undoes_the_whole_group_everyone_is_told(queue, engine):
+def test_if_sqlite_rolls_back_the_whole_group_every_caller_gets_an_error(queue, engine):
     """It does so by itself, on a full disk for instance; ROLLBACK stands for that here."""
 
     def lose_everything():
@@ -311,7 +311,7 @@ def test_30_waiting_log_ins_leave_guarded_requests_a_connection(
     assert len(client.sessions(user)) == 2  # The refused ones left nothing.
 
 
-def test_writers_wait_two_seconds_all_told_for_their_turn_and_the_files_lock(queue, other_process):
+def test_writers_wait_two_seconds_in_total_for_their_turn_and_the_files_lock(queue, other_process):
     other_process.execute("BEGIN IMMEDIATE")
 
     def write():

@@ -277,7 +277,7 @@ class TestElsewhere:
         assert {name: refusal(make(user)) for name, (make, _) in forged} == REFUSED_BY_PYJWT
 
 
-def test_a_misspelt_claim_is_told(auth_user, auth_forge):
+def test_a_misspelt_claim_is_reported(auth_user, auth_forge):
     for forge in (
         lambda: auth_forge.signed(auth_user, expp=1),
         lambda: auth_forge.without(auth_user, "expp"),
@@ -289,7 +289,7 @@ def test_a_misspelt_claim_is_told(auth_user, auth_forge):
     assert auth_forge.signed(auth_user, extra={"expp": 1})
 
 
-def test_a_misspelt_setting_is_told():
+def test_a_misspelt_setting_is_reported():
     from falcon_auth.testing.service import settings_of
 
     with pytest.raises(ValueError, match=r"'bcrypt_round' .* did you mean 'bcrypt_rounds'"):

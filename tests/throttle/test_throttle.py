@@ -350,7 +350,7 @@ class UnwritableMarks(MemoryCounters):
         raise StoreUnavailableError
 
 
-def test_a_client_that_cannot_be_remembered_is_let_in_all_the_same(clock):
+def test_a_log_in_succeeds_even_if_the_client_cannot_be_remembered(clock):
     """The user is stored by then: a 503 would say that nothing was changed."""
     throttle = throttle_on(UnwritableMarks(clock=clock), clock)
 

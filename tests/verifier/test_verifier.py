@@ -173,7 +173,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("reason", BAD)
-def test_why_a_token_failed_is_logged_and_not_told(reason, orders, clock, logged):
+def test_the_reason_of_a_refused_token_is_logged_and_not_disclosed(reason, orders, clock, logged):
     token = BAD[reason](clock)
 
     answer = ask(orders, token)
@@ -358,7 +358,7 @@ def test_without_any_keys_the_answer_is_503_and_soon_tried_again(orders, publish
     "body",
     [b"", b"[]", b"{}", b'{"keys": {}}', b"<html>", json.dumps({"keys": [{}] * 101}).encode()],
 )
-def test_what_is_no_key_set_is_like_no_answer(body, verifier, publisher, clock):
+def test_an_invalid_key_set_is_treated_like_no_answer(body, verifier, publisher, clock):
     verifier.authenticate(token_of(FIRST, clock))
     publisher.answer = Fetched(body, None, 300)
     clock.advance(seconds=300)
@@ -733,7 +733,7 @@ def test_a_wrong_answer_is_one_error_with_a_few_words(path, web):
     assert [seen for seen, _ in web.seen[before:]] == [f"/{path}"]  # No redirect was followed.
 
 
-def test_an_answer_cut_short_is_no_key_set(web, clock):
+def test_a_truncated_key_set_is_refused(web, clock):
     """Whether the library notices or not."""
     keys = JwksKeys(HttpFetch(f"{web.url}/cut"), monotonic=clock)
 

@@ -53,7 +53,7 @@ class TestLimits:
     def auth_settings(self):
         return {"rate_limit_requests": 1}
 
-    def test_our_client_is_told_to_wait(self, backend, auth_user):
+    def test_our_client_gets_retry_after(self, backend, auth_user):
         with pytest.raises(PermissionError, match="INVALID_CREDENTIALS"):
             backend.log_in(auth_user.email, "wrong")
         with pytest.raises(PermissionError, match="RATE_LIMITED"):
