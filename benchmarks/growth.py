@@ -18,6 +18,7 @@ import psutil
 
 from falcon_auth.accounts.login import PasswordLogin
 from falcon_auth.accounts.password_check import PasswordCheck
+from falcon_auth.audit.trail import Trail
 from falcon_auth.models import Client, Session, User
 from falcon_auth.observability.logs import configure_logging
 from falcon_auth.passwords import Verdict
@@ -94,9 +95,9 @@ def main() -> None:
         filled = time.perf_counter() - started
         resident = process.memory_info().rss
         sessions = app.service.sessions
-        login = PasswordLogin(
-            store.users, sessions, PasswordCheck(InstantPasswords(), NoThrottle())
-        )
+        trail = Trail(store.audit, clock=time.time)
+        check = PasswordCheck(InstantPasswords(), NoThrottle(), trail)
+        login = PasswordLogin(store.users, sessions, check, trail)
         client = Client("192.0.2.1", USER_AGENT.format("x"))
         step = max(1, users // REPEATS)
         gc.freeze()

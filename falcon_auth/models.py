@@ -184,6 +184,31 @@ class AuditEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A refused attempt, as an audit event that is kept only within what its two keys may have.
+
+    *account* stands for the account that was tried, also one that does not exist, and *client* for
+    who tried: a bucket of addresses. What exceeds the share of either is counted instead.
+    """
+
+    event: AuditEvent
+    account: str
+    client: str
+    hour: int  # Hours since the epoch.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureCount:
+    """How many failures of one kind, account or client, and hour were not kept one by one."""
+
+    event: str
+    hour: int  # Hours since the epoch.
+    subject: str | None  # The user who was tried, where the account's share was used up.
+    ip: str | None  # The client, where the client's share was.
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """Something to be delivered: a mail, the call of a webhook, or an enquiry.
 
@@ -209,6 +234,7 @@ class Effects:
 
     events: tuple[AuditEvent, ...] = ()
     messages: tuple[Message, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
 
 NO_EFFECTS = Effects()

@@ -110,6 +110,8 @@ def postgres_url(migrated_postgres_url):
             "users",
             "counters",
             "audit_events",
+            "audit_failures",
+            "audit_erasures",
             "outbox",
             "spent_challenges",
         ):

@@ -10,6 +10,7 @@ from falcon_auth.accounts.enquiries import Enquiries, fact
 from falcon_auth.accounts.links import SPENT, Links
 from falcon_auth.accounts.mail_limits import MailLimits
 from falcon_auth.accounts.rules import check_email, email_violations
+from falcon_auth.audit.trail import Trail
 from falcon_auth.delivery.mails import Mails
 from falcon_auth.delivery.topics import CHANGE, TopicName
 from falcon_auth.errors import InvalidTokenError, RevokedTokenError, Violation
@@ -31,6 +32,7 @@ class AddressChange:
         enquiries: Enquiries,
         limits: MailLimits,
         mails: Mails,
+        trail: Trail,
         *,
         clock: Callable[[], float],
         events: Events = LOG_ONLY,
@@ -40,6 +42,7 @@ class AddressChange:
         self._enquiries = enquiries
         self._limits = limits
         self._mails = mails
+        self._trail = trail
         self._clock = clock
         self._events = events
 
@@ -116,7 +119,9 @@ class AddressChange:
             email_key=address.key,
             keep_session=claims.session_id,
             now=self._clock(),
-            effects=Effects(messages=notice),
+            effects=self._trail.effects(
+                "email.changed", actor=user.id, subject=user.id, messages=notice
+            ),
         )
         if change is None:
             raise RevokedTokenError(SPENT)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from falcon_auth.accounts.email_addresses import EmailSyntaxError, parse_email
 from falcon_auth.accounts.registration import new_user
 from falcon_auth.accounts.rules import AccountRules, check_identity
+from falcon_auth.audit.trail import AuditWord, Trail
 from falcon_auth.errors import DuplicateEmailError, NotFoundError
 from falcon_auth.models import User
 from falcon_auth.observability.events import LOG_ONLY, Events
@@ -20,7 +21,8 @@ UNKNOWN = "No user has this e-mail address."
 class Administration:
     """List, create, disable and enable users, set passwords. Safe to call from any thread.
 
-    Every method raises `StoreUnavailableError` if the store cannot answer.
+    *actor* is who acts, as `Trail.effects` takes it. Every method raises `StoreUnavailableError` if
+    the store cannot answer.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Administration:
         users: UserStore,
         rules: AccountRules,
         passwords: Passwords,
+        trail: Trail,
         *,
         clock: Callable[[], float],
         events: Events = LOG_ONLY,
@@ -35,6 +38,7 @@ class Administration:
         self._users = users
         self._rules = rules
         self._passwords = passwords
+        self._trail = trail
         self._clock = clock
         self._events = events
 
@@ -48,7 +52,7 @@ class Administration:
             yield from page
             after = page[-1].email_key
 
-    def create(self, *, email: str, password: str, username: str | None) -> User:
+    def create(self, *, email: str, password: str, username: str | None, actor: str) -> User:
         """Create a user by the rules of registration.
 
         Raises `InvalidBodyError` with every violation of them, `DuplicateEmailError`,
@@ -59,18 +63,20 @@ class Administration:
             raise DuplicateEmailError  # Spares the hash; the store decides.
         password_hash = self._passwords.hash(account.password)
         user = new_user(account.email, account.username, password_hash, now=self._clock())
-        self._users.add(user)
+        self._add(user, actor)
         self._events.record("user_created", user_id=user.id)
         return user
 
-    def create_with_hash(self, *, email: str, username: str | None, password_hash: str) -> User:
+    def create_with_hash(
+        self, *, email: str, username: str | None, password_hash: str, actor: str
+    ) -> User:
         """Create a user from an existing password hash, by the other rules of registration.
 
         Raises `InvalidBodyError`, `DuplicateEmailError`, `DuplicateUsernameError`.
         """
         address = check_identity(email=email, username=username)
         user = new_user(address, username, password_hash, now=self._clock())
-        self._users.add(user)
+        self._add(user, actor)
         return user
 
     def find(self, email: str) -> User:
@@ -83,14 +89,15 @@ class Administration:
             raise NotFoundError(UNKNOWN)
         return user
 
-    def delete(self, user: User, *, only_unchanged: bool = False) -> bool:
+    def delete(self, user: User, *, actor: str, only_unchanged: bool = False) -> bool:
         """Delete a user and everything stored about them, at once; return whether the user existed.
 
         With *only_unchanged*, a user whose address was changed or verified since *user* was read
         is kept.
         """
         version = user.email_version if only_unchanged else None
-        change = self._users.delete(user.id, only_version=version)
+        effects = self._trail.effects("user.deleted", actor=actor, subject=user.id)
+        change = self._users.delete(user.id, only_version=version, effects=effects)
         if change is None:
             return False
         self._events.record("user_deleted", user_id=user.id)
@@ -107,7 +114,7 @@ class Administration:
             if never_seen and user.created_at < created_before:
                 yield user
 
-    def set_password(self, email: str, password: str) -> int:
+    def set_password(self, email: str, password: str, *, actor: str) -> int:
         """Set a user's password by the rules of registration; return how many sessions ended.
 
         Raises `InvalidBodyError` with every violation of the rules, and `NotFoundError`.
@@ -115,7 +122,10 @@ class Administration:
         user = self.find(email)
         self._rules.check_new_password(password, user)
         change = self._users.set_password(
-            user.id, self._passwords.hash(password), now=self._clock()
+            user.id,
+            self._passwords.hash(password),
+            now=self._clock(),
+            effects=self._trail.effects("password.changed", actor=actor, subject=user.id),
         )
         if change is None:  # pragma: no cover - deleted in between, which only a race reaches
             raise NotFoundError(UNKNOWN)
@@ -125,13 +135,19 @@ class Administration:
         )
         return change.ended
 
-    def set_active(self, email: str, *, active: bool) -> User:
+    def set_active(self, email: str, *, active: bool, actor: str) -> User:
         """Enable or disable a user; disabling ends all their sessions at once.
 
         Returns the user as they were before. Raises `NotFoundError`.
         """
         user = self.find(email)
-        change = self._users.set_active(user.id, active=active, now=self._clock())
+        event: AuditWord = "user.enabled" if active else "user.disabled"
+        change = self._users.set_active(
+            user.id,
+            active=active,
+            now=self._clock(),
+            effects=self._trail.effects(event, actor=actor, subject=user.id),
+        )
         if change is None:  # pragma: no cover - deleted in between, which only a race reaches
             raise NotFoundError(UNKNOWN)
         self._events.record("user_enabled" if active else "user_disabled", user_id=user.id)
@@ -139,3 +155,7 @@ class Administration:
             "sessions_ended", count=change.ended, user_id=user.id, reason="disabled"
         )
         return user
+
+    def _add(self, user: User, actor: str) -> None:
+        effects = self._trail.effects("user.registered", actor=actor, subject=user.id)
+        self._users.add(user, effects=effects)

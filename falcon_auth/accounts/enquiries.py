@@ -8,13 +8,15 @@ crash, and no request waits for the look-up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal
 
 from falcon_auth.accounts.mail_limits import MailLimits
 from falcon_auth.delivery.channel import PermanentDeliveryError, TemporaryDeliveryError
 from falcon_auth.errors import StoreUnavailableError
 from falcon_auth.models import Client, Message, time_ordered_id
+from falcon_auth.observability.logs import request_client, request_fields
 from falcon_auth.store import OutboxStore
 
 CHANNEL: Literal["enquiry"] = "enquiry"
@@ -55,7 +57,13 @@ class Enquiries:
             channel=CHANNEL,
             topic=topic,
             user_id=user_id,
-            payload={**facts, "ip": client.ip, "language": client.language},
+            payload={
+                **facts,
+                "ip": client.ip,
+                "language": client.language,
+                "user_agent": client.user_agent,
+                "request_id": request_fields.get().get("request_id"),
+            },
             created_at=now,
             due_at=now,
         )
@@ -78,12 +86,26 @@ class EnquiryChannel:
         if answer is None:  # Another version of the service may have asked.
             raise PermanentDeliveryError("topic is unknown")
         try:
-            answer(message)
+            with _asking_request(message):
+                answer(message)
         except StoreUnavailableError:
             raise TemporaryDeliveryError("store is unavailable") from None
 
     def rest(self) -> None:
         """Return at once: this channel holds no connections."""
+
+
+@contextmanager
+def _asking_request(enquiry: Message) -> Iterator[None]:
+    """Have log and audit trail show the request that asked, while the block runs."""
+    known = {name: fact(enquiry, name) for name in ("request_id", "ip")}
+    fields = request_fields.set({name: value for name, value in known.items() if value})
+    client = request_client.set(Client(ip=known["ip"], user_agent=fact(enquiry, "user_agent")))
+    try:
+        yield
+    finally:
+        request_client.reset(client)
+        request_fields.reset(fields)
 
 
 def fact(enquiry: Message, name: str) -> str | None:

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 from falcon_auth.accounts.email_addresses import EmailAddress, EmailSyntaxError, parse_email
 from falcon_auth.accounts.usernames import is_username
+from falcon_auth.audit.trail import COMMAND, Trail
 from falcon_auth.errors import (
     DuplicateEmailError,
     InvalidBodyError,
@@ -85,12 +86,14 @@ class Importing:
         self,
         users: UserStore,
         recognises: Callable[[str], bool],
+        trail: Trail,
         *,
         clock: Callable[[], float],
         batch: int = BATCH,
     ) -> None:
         self._users = users
         self._recognises = recognises
+        self._trail = trail
         self._clock = clock
         self._batch = batch
 
@@ -122,7 +125,11 @@ class Importing:
                     refused.append(Refusal(line.number, DuplicateEmailError.code, "/id"))
                 else:
                     users[user.id] = (line.number, user)
-        taken = self._users.add_many([user for _, user in users.values()])
+        events = [
+            self._trail.event("user.registered", actor=COMMAND, subject=name, imported=True)
+            for name in users
+        ]
+        taken = self._users.add_many([user for _, user in users.values()], events=events)
         refused += [Refusal(users[name][0], error.code) for name, error in taken.items()]
         refused.sort(key=lambda refusal: refusal.line)
         size = sum(line.size for line in lines)

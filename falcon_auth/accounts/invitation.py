@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from falcon_auth.accounts.registration import new_user
 from falcon_auth.accounts.rules import check_identity
+from falcon_auth.audit.trail import Trail
 from falcon_auth.delivery.mails import LinkTokens, Mails, QueuedMails
 from falcon_auth.delivery.topics import TopicName
 from falcon_auth.errors import DuplicateEmailError
-from falcon_auth.models import NO_PASSWORD, Effects, User
+from falcon_auth.models import NO_PASSWORD, Effects, Message, User
 from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.store import UserStore
 
@@ -33,6 +34,7 @@ class Inviting:
         users: UserStore,
         mails: Mails,
         tokens: LinkTokens,
+        trail: Trail,
         *,
         clock: Callable[[], float],
         events: Events = LOG_ONLY,
@@ -40,12 +42,14 @@ class Inviting:
         self._users = users
         self._mails = mails
         self._tokens = tokens
+        self._trail = trail
         self._clock = clock
         self._events = events
 
-    def invite(self, *, email: str, username: str | None = None) -> Invitation:
+    def invite(self, *, email: str, username: str | None = None, actor: str) -> Invitation:
         """Create a user without a password, and the link by which they set one.
 
+        *actor* is who invites, as `Trail.effects` takes it.
         A user who was invited before and has not accepted yet is invited again, unchanged. Raises
         `InvalidBodyError`, `DuplicateEmailError`, `DuplicateUsernameError`,
         `StoreUnavailableError`.
@@ -55,16 +59,19 @@ class Inviting:
         if invited is None:
             user = new_user(address, username, NO_PASSWORD, now=self._clock())
             mail = self._mails.message(INVITATION_MAIL, user)
-            self._users.add(user, effects=Effects(messages=mail))
+            self._users.add(user, effects=self._effects(user, actor, mail))
         else:
             user = invited
             if user.has_password or user.email_verified:
                 raise DuplicateEmailError
             mail = self._mails.message(INVITATION_MAIL, user)
-            if not self._users.tell(user, Effects(messages=mail)):
+            if not self._users.tell(user, self._effects(user, actor, mail)):
                 raise DuplicateEmailError  # They have just accepted, or are disabled.
         self._events.record("user_invited", user_id=user.id)
         return Invitation(user, None if mail else self._sign(user))
+
+    def _effects(self, user: User, actor: str, mail: tuple[Message, ...]) -> Effects:
+        return self._trail.effects("user.invited", actor=actor, subject=user.id, messages=mail)
 
     def _sign(self, user: User) -> str:
         """Sign the token of a link that is handed over instead of mailed."""

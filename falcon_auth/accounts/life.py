@@ -8,20 +8,11 @@ from dataclasses import dataclass
 from falcon_auth.accounts.address_change import EMAIL_CHANGE, AddressChange
 from falcon_auth.accounts.enquiries import Enquiries, EnquiryChannel
 from falcon_auth.accounts.invitation import Inviting
-from falcon_auth.accounts.links import Links
-from falcon_auth.accounts.mail_limits import MailLimits
 from falcon_auth.accounts.own_account import OwnAccount, Section
-from falcon_auth.accounts.password_check import PasswordCheck
+from falcon_auth.accounts.parts import Parts
 from falcon_auth.accounts.recovery import RESET_MAIL, PasswordReset, ResetRequests
-from falcon_auth.accounts.rules import AccountRules
 from falcon_auth.accounts.verification import VERIFICATION, Verification
-from falcon_auth.audit.trail import Trail
-from falcon_auth.delivery.mails import LinkTokens, Mails
-from falcon_auth.observability.events import Events
-from falcon_auth.passwords import Passwords
-from falcon_auth.sessions.sessions import Sessions
-from falcon_auth.store import Store
-from falcon_auth.throttle.attempts import Throttle
+from falcon_auth.delivery.mails import LinkTokens
 
 # What `GET account` shows of capabilities that are off.
 NOTHING_FURTHER: dict[str, Section] = {
@@ -59,24 +50,6 @@ class Life:
     by_mail: LifeByMail | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The collaborators of the use cases. *clock* gives epoch seconds."""
-
-    store: Store
-    links: Links
-    sessions: Sessions
-    passwords: Passwords
-    rules: AccountRules
-    throttle: Throttle
-    check: PasswordCheck
-    limits: MailLimits
-    mails: Mails
-    clock: Callable[[], float]
-    trail: Trail
-    events: Events
-
-
 def make_life(
     parts: Parts,
     tokens: LinkTokens,
@@ -89,35 +62,30 @@ def make_life(
     *expect* has the delivery thread look for enquiries soon; None where there are no mails.
     """
     users, clock, events = parts.store.users, parts.clock, parts.events
+    trail = parts.trail
     return Life(
         own_account=OwnAccount(
-            users, parts.sessions, {**NOTHING_FURTHER, **sections}, clock=clock, events=events
-        ),
-        password_reset=PasswordReset(
             users,
-            parts.links,
-            parts.passwords,
-            parts.rules,
-            parts.throttle,
-            parts.mails,
+            parts.sessions,
+            {**NOTHING_FURTHER, **sections},
+            trail,
             clock=clock,
             events=events,
         ),
-        inviting=Inviting(users, parts.mails, tokens, clock=clock, events=events),
+        password_reset=PasswordReset(parts),
+        inviting=Inviting(users, parts.mails, tokens, trail, clock=clock, events=events),
         by_mail=None if expect is None else _make_life_by_mail(parts, expect),
     )
 
 
 def _make_life_by_mail(parts: Parts, expect: Callable[[], None]) -> LifeByMail:
     users, links, limits, mails = parts.store.users, parts.links, parts.limits, parts.mails
-    clock, events = parts.clock, parts.events
+    clock, events, trail = parts.clock, parts.events, parts.trail
     enquiries = Enquiries(parts.store.outbox, limits, clock=clock, expect=expect)
     return LifeByMail(
-        verification=Verification(
-            users, links, parts.check, enquiries, limits, mails, clock=clock, events=events
-        ),
-        reset_requests=ResetRequests(users, enquiries, limits, mails),
+        verification=Verification(parts, enquiries),
+        reset_requests=ResetRequests(users, enquiries, limits, mails, trail),
         address_change=AddressChange(
-            users, links, enquiries, limits, mails, clock=clock, events=events
+            users, links, enquiries, limits, mails, trail, clock=clock, events=events
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from falcon_auth.accounts.password_check import PasswordCheck
 from falcon_auth.accounts.rules import check_email, email_violations
+from falcon_auth.audit.trail import Trail
 from falcon_auth.errors import EmailNotVerifiedError, Violation
 from falcon_auth.models import Client
 from falcon_auth.observability.events import LOG_ONLY, Events
@@ -24,6 +25,7 @@ class PasswordLogin:
         users: UserStore,
         sessions: Sessions,
         check: PasswordCheck,
+        trail: Trail,
         *,
         only_verified: bool = False,
         events: Events = LOG_ONLY,
@@ -32,6 +34,7 @@ class PasswordLogin:
         self._users = users
         self._sessions = sessions
         self._check = check
+        self._trail = trail
         self._events = events
 
     def violations(self, *, email: str | None) -> list[Violation]:
@@ -53,6 +56,9 @@ class PasswordLogin:
         login = self._check.compare(user, address.key, password, client, abandoned)
         if self._only_verified and not login.user.email_verified:
             self._events.record("login_failed", user_id=login.user.id, reason="unverified")
+            self._trail.record_failed_login(
+                account=address.key, subject=login.user.id, reason="unverified"
+            )
             raise EmailNotVerifiedError
         if login.upgraded_hash is not None and not login.is_complete:
             self._users.upgrade_hash(login)  # Opening a session does it for everybody else.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from falcon_auth.models import Client
 from falcon_auth.throttle.client_buckets import client_bucket
-from falcon_auth.throttle.limits import Limit, Limiter
+from falcon_auth.throttle.limits import Limit, Limiter, digest
 
 HOUR = 3600
 MAILS = Limit("mail-address", 3, HOUR)
@@ -29,5 +27,4 @@ class MailLimits:
 
     def take_share(self, email_key: str) -> bool:
         """Count a mail to an address; return whether it is within the address's limit."""
-        digest = hashlib.blake2b(email_key.encode(), digest_size=16).hexdigest()
-        return self._limiter.allows(MAILS, digest)
+        return self._limiter.allows(MAILS, digest(email_key))

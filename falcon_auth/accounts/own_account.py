@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from falcon_auth.accounts.rules import check_username, username_violations
+from falcon_auth.audit.trail import Trail
 from falcon_auth.errors import RevokedTokenError, Violation
 from falcon_auth.models import Caller, Session, User
 from falcon_auth.observability.events import LOG_ONLY, Events
@@ -36,6 +37,7 @@ class OwnAccount:
         users: UserStore,
         sessions: Sessions,
         sections: Mapping[str, Section],
+        trail: Trail,
         *,
         clock: Callable[[], float],
         events: Events = LOG_ONLY,
@@ -43,6 +45,7 @@ class OwnAccount:
         self._users = users
         self._sessions = sessions
         self._sections = sections
+        self._trail = trail
         self._clock = clock
         self._events = events
 
@@ -62,7 +65,8 @@ class OwnAccount:
         been deleted meanwhile.
         """
         check_username(username)
-        user = self._users.rename(caller.user_id, username, now=self._clock())
+        effects = self._trail.effects("user.renamed", actor=caller.user_id, subject=caller.user_id)
+        user = self._users.rename(caller.user_id, username, now=self._clock(), effects=effects)
         if user is None:
             raise RevokedTokenError
         self._events.record("user_renamed", user_id=user.id)
@@ -70,7 +74,8 @@ class OwnAccount:
 
     def delete(self, caller: Caller) -> None:
         """Delete the caller at once. Of two concurrent calls the second is a no-op."""
-        change = self._users.delete(caller.user_id)
+        effects = self._trail.effects("user.deleted", actor=caller.user_id, subject=caller.user_id)
+        change = self._users.delete(caller.user_id, effects=effects)
         if change is not None:
             self._events.record("user_deleted", user_id=caller.user_id)
             self._events.record(

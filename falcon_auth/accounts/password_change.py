@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from falcon_auth.accounts.password_check import PasswordCheck
 from falcon_auth.accounts.rules import AccountRules
+from falcon_auth.audit.trail import Trail
 from falcon_auth.delivery.mails import NO_MAILS, Mails
 from falcon_auth.errors import InvalidCredentialsError, Violation
-from falcon_auth.models import Caller, Client, Effects
+from falcon_auth.models import Caller, Client
 from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.passwords import Abandoned, Passwords
 from falcon_auth.store import UserStore
@@ -23,6 +24,7 @@ class PasswordChange:
         passwords: Passwords,
         rules: AccountRules,
         check: PasswordCheck,
+        trail: Trail,
         *,
         clock: Callable[[], float],
         mails: Mails = NO_MAILS,
@@ -33,6 +35,7 @@ class PasswordChange:
         self._passwords = passwords
         self._rules = rules
         self._check = check
+        self._trail = trail
         self._clock = clock
         self._events = events
 
@@ -57,7 +60,9 @@ class PasswordChange:
         user = caller.user
         self._rules.check_new_password(new_password, user)
         self._check.admit(user.email_key, client)
-        self._check.compare(user, user.email_key, current_password, client, abandoned)
+        self._check.compare(
+            user, user.email_key, current_password, client, abandoned, actor=user.id
+        )
         password_hash = self._passwords.hash(new_password, client=client, abandoned=abandoned)
         notice = self._mails.message(
             "password_changed", user, language=client.language, ip=client.ip
@@ -67,10 +72,15 @@ class PasswordChange:
             password_hash,
             keep_session=caller.session.id,
             now=self._clock(),
-            effects=Effects(messages=notice),
+            effects=self._trail.effects(
+                "password.changed", actor=user.id, subject=user.id, messages=notice
+            ),
         )
         if changed is None:  # Somebody changed it, or logged out, while this request was hashing.
             self._events.record("login_failed", user_id=user.id, reason="changed")
+            self._trail.record_failed_login(
+                account=user.email_key, actor=user.id, subject=user.id, reason="changed"
+            )
             raise InvalidCredentialsError
         self._events.record("password_changed", user_id=user.id)
         self._events.record(

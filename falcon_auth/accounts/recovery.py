@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from falcon_auth.accounts.email_addresses import parse_email
 from falcon_auth.accounts.enquiries import Enquiries, fact
-from falcon_auth.accounts.links import SPENT, Links
+from falcon_auth.accounts.links import SPENT
 from falcon_auth.accounts.mail_limits import MailLimits
-from falcon_auth.accounts.rules import AccountRules, check_email, email_violations
+from falcon_auth.accounts.parts import Parts
+from falcon_auth.accounts.rules import check_email, email_violations
+from falcon_auth.audit.trail import Trail
 from falcon_auth.delivery.mails import Mails
 from falcon_auth.delivery.topics import INVITATION, RESET, TopicName
 from falcon_auth.errors import RevokedTokenError, Violation
-from falcon_auth.models import Client, Effects, Message
-from falcon_auth.observability.events import LOG_ONLY, Events
-from falcon_auth.passwords import Abandoned, Passwords
+from falcon_auth.models import Client, Message
+from falcon_auth.passwords import Abandoned
 from falcon_auth.store import UserStore
-from falcon_auth.throttle.attempts import Throttle
 
 RESET_MAIL: TopicName = "reset"
 
@@ -25,8 +23,14 @@ class ResetRequests:
     """The use case of asking for a reset. Safe to call from any thread."""
 
     def __init__(
-        self, users: UserStore, enquiries: Enquiries, limits: MailLimits, mails: Mails
+        self,
+        users: UserStore,
+        enquiries: Enquiries,
+        limits: MailLimits,
+        mails: Mails,
+        trail: Trail,
     ) -> None:
+        self._trail = trail
         self._users = users
         self._enquiries = enquiries
         self._limits = limits
@@ -54,32 +58,25 @@ class ResetRequests:
         mail = self._mails.message(
             RESET_MAIL, user, language=fact(enquiry, "language"), ip=fact(enquiry, "ip")
         )
-        self._users.tell(user, Effects(messages=mail))
+        effects = self._trail.effects(
+            "password.reset_requested", actor=None, subject=user.id, messages=mail
+        )
+        self._users.tell(user, effects)
 
 
 class PasswordReset:
     """The use case of resetting a password. Safe to call from any thread."""
 
-    def __init__(
-        self,
-        users: UserStore,
-        links: Links,
-        passwords: Passwords,
-        rules: AccountRules,
-        throttle: Throttle,
-        mails: Mails,
-        *,
-        clock: Callable[[], float],
-        events: Events = LOG_ONLY,
-    ) -> None:
-        self._users = users
-        self._links = links
-        self._passwords = passwords
-        self._rules = rules
-        self._throttle = throttle
-        self._mails = mails
-        self._clock = clock
-        self._events = events
+    def __init__(self, on: Parts) -> None:
+        self._users = on.store.users
+        self._links = on.links
+        self._passwords = on.passwords
+        self._rules = on.rules
+        self._throttle = on.throttle
+        self._trail = on.trail
+        self._mails = on.mails
+        self._clock = on.clock
+        self._events = on.events
 
     def violations(self, *, new_password: str | None) -> list[Violation]:
         """Return the violations that `reset` would raise for any user."""
@@ -101,9 +98,10 @@ class PasswordReset:
         notice = self._mails.message(
             "password_changed", user, language=client.language, ip=client.ip
         )
-        change = self._users.reset_password(
-            user, password_hash, now=self._clock(), effects=Effects(messages=notice)
+        effects = self._trail.effects(
+            "password.reset", actor=user.id, subject=user.id, messages=notice
         )
+        change = self._users.reset_password(user, password_hash, now=self._clock(), effects=effects)
         if change is None:  # Another request used the link while this one was hashing.
             raise RevokedTokenError(SPENT)
         self._throttle.remember_client(user.email_key, client.ip)

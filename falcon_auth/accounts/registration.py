@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from falcon_auth.accounts.email_addresses import EmailAddress
 from falcon_auth.accounts.mail_limits import MailLimits
-from falcon_auth.accounts.rules import AccountRules, NewAccount
+from falcon_auth.accounts.parts import Parts
+from falcon_auth.accounts.rules import NewAccount
 from falcon_auth.delivery.mails import Mails
 from falcon_auth.errors import DuplicateEmailError, RegistrationClosedError, Violation
-from falcon_auth.models import NO_EFFECTS, Client, Effects, User
-from falcon_auth.observability.events import LOG_ONLY, Events
-from falcon_auth.passwords import Abandoned, Passwords
-from falcon_auth.sessions.sessions import Sessions
+from falcon_auth.models import NO_EFFECTS, Client, Effects, Message, User
+from falcon_auth.passwords import Abandoned
 from falcon_auth.sessions.tokens import TokenPair
-from falcon_auth.store import Addition, UserStore
-from falcon_auth.throttle.attempts import Throttle
+from falcon_auth.store import Addition
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +38,17 @@ class RegistrationPolicy:
 class Registration:
     """The use case of registering. Safe to call from any thread."""
 
-    def __init__(
-        self,
-        users: UserStore,
-        sessions: Sessions,
-        passwords: Passwords,
-        rules: AccountRules,
-        throttle: Throttle,
-        *,
-        clock: Callable[[], float],
-        policy: RegistrationPolicy | None = None,
-        events: Events = LOG_ONLY,
-    ) -> None:
-        policy = policy or RegistrationPolicy()
+    def __init__(self, on: Parts, policy: RegistrationPolicy) -> None:
         self._is_open = policy.is_open
         self._confirmation = policy.confirmation
-        self._users = users
-        self._sessions = sessions
-        self._passwords = passwords
-        self._rules = rules
-        self._throttle = throttle
-        self._clock = clock
-        self._events = events
+        self._users = on.store.users
+        self._sessions = on.sessions
+        self._passwords = on.passwords
+        self._rules = on.rules
+        self._throttle = on.throttle
+        self._trail = on.trail
+        self._clock = on.clock
+        self._events = on.events
 
     def violations(
         self, *, email: str | None, password: str | None, username: str | None
@@ -107,7 +93,8 @@ class Registration:
         password_hash = self._passwords.hash(account.password, client=client, abandoned=abandoned)
         user = new_user(account.email, account.username, password_hash, now=self._clock())
         session = self._sessions.begin(user.id, client)
-        self._users.add(user, session, effects=self._welcome(user, client))
+        effects = self._registered(user, self._welcome(user, client))
+        self._users.add(user, session, effects=effects)
         self._throttle.remember_client(user.email_key, client.ip)
         self._events.record("user_registered", user_id=user.id)
         return self._sessions.issue(user, session)
@@ -116,15 +103,16 @@ class Registration:
         if not self._is_open:
             raise RegistrationClosedError
 
-    def _welcome(self, user: User, client: Client) -> Effects:
-        """Return the mail that asks a new user to confirm the address, or None."""
+    def _registered(self, user: User, mail: tuple[Message, ...]) -> Effects:
+        return self._trail.effects("user.registered", actor=user.id, subject=user.id, messages=mail)
+
+    def _welcome(self, user: User, client: Client) -> tuple[Message, ...]:
+        """Return the mail that asks a new user to confirm the address, if there is to be one."""
         confirmation = self._confirmation
         if confirmation is None or not confirmation.limits.take_share(user.email_key):
-            return NO_EFFECTS
-        return Effects(
-            messages=confirmation.mails.message(
-                "verification", user, language=client.language, ip=client.ip
-            )
+            return ()
+        return confirmation.mails.message(
+            "verification", user, language=client.language, ip=client.ip
         )
 
     def _register_quietly(
@@ -139,17 +127,24 @@ class Registration:
         password_hash = self._passwords.hash(account.password, abandoned=abandoned)
         user = new_user(account.email, account.username, password_hash, now=self._clock())
         mail = partial(confirmation.mails.message, language=client.language, ip=client.ip)
+        may_mail = confirmation.limits.take_share(user.email_key)
         effects: dict[Addition, Effects] = {
-            "added": Effects(messages=mail("verification", user)),
-            "unnamed": Effects(
-                messages=mail("username_taken", user, username=account.username or "")
+            "added": self._registered(user, mail("verification", user) if may_mail else ()),
+            "unnamed": self._registered(
+                user,
+                mail("username_taken", user, username=account.username or "") if may_mail else (),
             ),
-            "taken": Effects(messages=mail("registration_attempt", owner or user)),
+            "taken": NO_EFFECTS,
         }
-        if not confirmation.limits.take_share(user.email_key):
-            effects = dict.fromkeys(effects, NO_EFFECTS)
-        elif owner is None:  # A concurrent request has just registered it.
-            effects["taken"] = NO_EFFECTS
+        if may_mail and owner is not None:  # Else a concurrent request has just registered it.
+            # An event here too, so that a taken address costs the same statements.
+            effects["taken"] = self._trail.effects(
+                "user.registered",
+                actor=None,
+                subject=owner.id,
+                outcome="failure",
+                messages=mail("registration_attempt", owner),
+            )
         if self._users.add_quietly(user, effects=effects) == "taken":
             self._events.record("registration_of_taken", user_id=owner.id if owner else None)
         else:

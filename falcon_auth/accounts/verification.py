@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from falcon_auth.accounts.enquiries import Enquiries, fact
-from falcon_auth.accounts.links import SPENT, LinkClaims, Links
-from falcon_auth.accounts.mail_limits import MailLimits
-from falcon_auth.accounts.password_check import PasswordCheck
-from falcon_auth.delivery.mails import Mails
+from falcon_auth.accounts.links import SPENT, LinkClaims
+from falcon_auth.accounts.parts import Parts
 from falcon_auth.delivery.topics import VERIFY, TopicName
 from falcon_auth.errors import RevokedTokenError, StepUpRequiredError
 from falcon_auth.models import Caller, Client, Effects, Message, User
-from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.passwords import Abandoned
-from falcon_auth.store import UserStore
 
 VERIFICATION: TopicName = "verification"
 
@@ -22,26 +16,16 @@ VERIFICATION: TopicName = "verification"
 class Verification:
     """The use cases around verifying an address. Safe to call from any thread."""
 
-    def __init__(
-        self,
-        users: UserStore,
-        links: Links,
-        check: PasswordCheck,
-        enquiries: Enquiries,
-        limits: MailLimits,
-        mails: Mails,
-        *,
-        clock: Callable[[], float],
-        events: Events = LOG_ONLY,
-    ) -> None:
-        self._users = users
-        self._links = links
-        self._check = check
+    def __init__(self, on: Parts, enquiries: Enquiries) -> None:
+        self._users = on.store.users
+        self._links = on.links
+        self._check = on.check
         self._enquiries = enquiries
-        self._limits = limits
-        self._mails = mails
-        self._clock = clock
-        self._events = events
+        self._limits = on.limits
+        self._mails = on.mails
+        self._trail = on.trail
+        self._clock = on.clock
+        self._events = on.events
 
     def ask(self, caller: Caller, client: Client) -> None:
         """Ask for another mail. Raises `RateLimitedError`, `StoreUnavailableError`."""
@@ -84,7 +68,8 @@ class Verification:
         self._prove(user, password, caller, client, abandoned)
         if user.email_verified:
             return
-        if self._users.verify_email(user, now=self._clock()):
+        effects = self._trail.effects("user.verified", actor=user.id, subject=user.id)
+        if self._users.verify_email(user, now=self._clock(), effects=effects):
             self._events.record("email_verified", user_id=user.id)
         elif not _was_used(claims, self._links.owner_of(claims)):
             raise RevokedTokenError(SPENT)
@@ -99,7 +84,8 @@ class Verification:
     ) -> None:
         if password is not None:
             self._check.admit(user.email_key, client)
-            self._check.compare(user, user.email_key, password, client, abandoned)
+            actor = user.id if caller is not None and caller.user_id == user.id else None
+            self._check.compare(user, user.email_key, password, client, abandoned, actor=actor)
         elif caller is None or caller.user_id != user.id:
             raise StepUpRequiredError
 

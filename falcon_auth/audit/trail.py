@@ -7,12 +7,25 @@ browser and request, is added here: from the request that this thread serves, if
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Literal
 
-from falcon_auth.models import RANDOM_BITS, AuditEvent, Effects, Message, time_ordered_id
+from falcon_auth.models import (
+    RANDOM_BITS,
+    AuditEvent,
+    Effects,
+    Failure,
+    FailureCount,
+    Message,
+    time_ordered_id,
+)
+from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.observability.logs import request_client, request_fields
+from falcon_auth.store import AuditStore
+from falcon_auth.throttle.client_buckets import client_bucket
+from falcon_auth.throttle.limits import digest
 
 AuditWord = Literal[
     "user.registered",
@@ -42,6 +55,7 @@ Outcome = Literal["success", "failure"]
 Detail = str | int | bool | None
 COMMAND = "command"  # The actor of what is done on the command line.
 
+HOUR = 3600
 _STEP_BITS = 32  # Nobody guesses the next id from the last one.
 
 # Returns the messages that tell others of an event; they are written with it.
@@ -56,13 +70,21 @@ def announce_to_nobody(_event: AuditEvent) -> tuple[Message, ...]:
 class Trail:
     """Makes audit events. Safe to call from any thread.
 
-    *clock* gives epoch seconds. *announce* is called for each event, before it is stored.
+    *clock* gives epoch seconds. *announce* is called for each event that is told to others, before
+    it is stored: for all but failed log-ins, and what sums failures up.
     """
 
     def __init__(
-        self, *, clock: Callable[[], float], announce: Announce = announce_to_nobody
+        self,
+        store: AuditStore,
+        *,
+        clock: Callable[[], float],
+        events: Events = LOG_ONLY,
+        announce: Announce = announce_to_nobody,
     ) -> None:
+        self._store = store
         self._clock = clock
+        self._events = events
         self._announce = announce
         self._ids = _Ids()
 
@@ -94,9 +116,9 @@ class Trail:
         outcome: Outcome = "success",
         **details: Detail,
     ) -> AuditEvent:
-        """Return an event alone, which nobody is told of."""
+        """Return an event alone, which nobody is told of; otherwise as `effects`."""
         now = self._clock()
-        client, request_id = request_client.get(), request_fields.get().get("request_id")
+        client = request_client.get()
         return AuditEvent(
             id=self._ids.next(now),
             at=now,
@@ -106,8 +128,67 @@ class Trail:
             subject=subject,
             ip=None if client is None else client.ip,
             user_agent=None if client is None else client.user_agent,
-            request_id=request_id,
+            request_id=request_fields.get().get("request_id"),
             details=details,
+        )
+
+    def effects_of_failure(
+        self,
+        event: AuditWord,
+        *,
+        account: str,
+        actor: str | None,
+        subject: str | None,
+        messages: tuple[Message, ...] = (),
+        **details: Detail,
+    ) -> Effects:
+        """Return the same for a refused attempt, which is counted where there are too many.
+
+        *account* is the e-mail key of the account that was tried, whether or not it exists.
+        """
+        failure = self._fail(event, account, actor, subject, details)
+        return Effects(messages=(*messages, *self._announce(failure.event)), failures=(failure,))
+
+    def record_failed_login(
+        self, *, account: str, actor: str | None = None, subject: str | None, reason: str
+    ) -> None:
+        """Write a failed log-in, which changes no record; at a change by a user, *actor* is them.
+
+        A round trip, the same for accounts that exist and those that do not. Raises
+        `StoreUnavailableError`.
+        """
+        failure = self._fail("login.failed", account, actor, subject, {"reason": reason})
+        kept = self._store.append_failure(failure)
+        self._events.record("audit_failure", result="kept" if kept else "summed")
+
+    def sum_of(self, count: FailureCount) -> Effects:
+        """Return what tells of failures that were not kept one by one."""
+        began = datetime.fromtimestamp(count.hour * HOUR, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        made = AuditEvent(
+            id=self._ids.next(now := self._clock()),
+            at=now,
+            event=count.event,
+            outcome="failure",
+            subject=count.subject,
+            ip=count.ip,
+            details={"count": count.count, "hour": began},
+        )
+        return Effects(events=(made,))
+
+    def _fail(
+        self,
+        event: AuditWord,
+        account: str,
+        actor: str | None,
+        subject: str | None,
+        details: Mapping[str, Detail],
+    ) -> Failure:
+        made = self.event(event, actor=actor, subject=subject, outcome="failure", **details)
+        return Failure(
+            event=made,
+            account=digest(account),
+            client=client_bucket(made.ip),
+            hour=int(made.at // HOUR),
         )
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 import click
 from tqdm import tqdm
 
+from falcon_auth.audit.trail import COMMAND
 from falcon_auth.commands.administering import verbose_option
 from falcon_auth.commands.serve import build, read_settings
 from falcon_auth.commands.store import is_verbose
@@ -38,7 +39,10 @@ def seed(count: int, password: str) -> None:
         for number in tqdm(range(1, count + 1), desc="users", unit="user"):
             with suppress(DuplicateEmailError):
                 service.administration.create_with_hash(
-                    email=f"user{number}@example.com", username=None, password_hash=password_hash
+                    email=f"user{number}@example.com",
+                    username=None,
+                    password_hash=password_hash,
+                    actor=COMMAND,
                 )
                 made += 1
     finally:

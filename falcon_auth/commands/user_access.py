@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from falcon_auth.api.views import show_session, show_user
+from falcon_auth.audit.trail import COMMAND
 from falcon_auth.commands.administering import (
     administer,
     get_password,
@@ -47,7 +48,7 @@ def set_password(email: str, *, password_stdin: bool) -> None:
     with administer() as service:
         user = service.administration.find(email)
         password = get_password(from_stdin=password_stdin)
-        ended = service.administration.set_password(email, password)
+        ended = service.administration.set_password(email, password, actor=COMMAND)
         click.echo(f"{printable(user.email)} has a new password; {ended} sessions ended.")
 
 
@@ -58,7 +59,7 @@ def end_sessions(email: str) -> None:
     """End all sessions of a user: all their tokens are refused from now on."""
     with administer() as service:
         user = service.administration.find(email)
-        ended = service.sessions.end_all_of(user.id)
+        ended = service.sessions.end_all_of(user.id, actor=COMMAND)
         click.echo(f"{printable(user.email)}: {ended} sessions ended.")
 
 

@@ -7,6 +7,7 @@ import json
 import click
 
 from falcon_auth.api.views import show_user
+from falcon_auth.audit.trail import COMMAND
 from falcon_auth.commands.administering import (
     administer,
     get_password,
@@ -65,7 +66,9 @@ def create(email: str, username: str | None, *, password_stdin: bool, as_json: b
     """Create a user by the rules of registration, and print the id; prompts for the password."""
     with administer(may_create=True) as service:
         password = get_password(from_stdin=password_stdin)
-        user = service.administration.create(email=email, password=password, username=username)
+        user = service.administration.create(
+            email=email, password=password, username=username, actor=COMMAND
+        )
         click.echo(json.dumps(show_user(user)) if as_json else user.id)
 
 
@@ -75,7 +78,7 @@ def create(email: str, username: str | None, *, password_stdin: bool, as_json: b
 def disable(email: str) -> None:
     """Disable a user: they can no longer log in, and all their sessions end at once."""
     with administer() as service:
-        user = service.administration.set_active(email, active=False)
+        user = service.administration.set_active(email, active=False, actor=COMMAND)
         click.echo(f"{printable(user.email)} is disabled.")
 
 
@@ -85,7 +88,7 @@ def disable(email: str) -> None:
 def enable(email: str) -> None:
     """Enable a disabled user; sessions that were ended stay ended."""
     with administer() as service:
-        user = service.administration.set_active(email, active=True)
+        user = service.administration.set_active(email, active=True, actor=COMMAND)
         click.echo(f"{printable(user.email)} is enabled.")
 
 
@@ -100,7 +103,8 @@ def remove_factors(email: str) -> None:
     """
     with administer() as service:
         user = service.administration.find(email)
-        click.echo(f"{service.factor_upkeep.remove_all(user)} removed")
+        removed = service.factor_upkeep.remove_all(user, actor=COMMAND)
+        click.echo(f"{removed} removed")
 
 
 def _row(user: User) -> str:

@@ -26,8 +26,9 @@ class Checked(NamedTuple):
 class FactorCheck:
     """Checks factors under the account's limits. Safe to call from any thread.
 
-    A wrong factor counts as a failed attempt and raises `FactorInvalidError`. The caller spends a
-    correct one in the same store operation that it authorises.
+    A wrong factor counts as a failed attempt, is written in the audit trail, and raises
+    `FactorInvalidError`. The caller spends a correct one in the same store operation that it
+    authorises. *actor* is the id of a user who has logged in already.
     """
 
     def __init__(self, on: Foundations, box: SecretBox, passkeys: Passkeys) -> None:
@@ -37,6 +38,7 @@ class FactorCheck:
         self._challenges = on.challenges
         self._throttle = on.throttle
         self._notices = on.notices
+        self._trail = on.trail
         self._clock = on.clock
         self._events = on.events
 
@@ -49,21 +51,27 @@ class FactorCheck:
         self._throttle.count_success(user.email_key, client.ip)
 
     def check_code(
-        self, holder: Holder, code: str, client: Client, *, takes_recovery_codes: bool
+        self,
+        holder: Holder,
+        code: str,
+        client: Client,
+        *,
+        takes_recovery_codes: bool,
+        actor: str | None = None,
     ) -> Checked:
         """Check a code, which is an authenticator app's or a recovery code."""
         use = self._find_app(holder, code)
         if use is None and takes_recovery_codes:
             use = self._find_recovery_code(holder, code)
         if use is None:
-            self.refuse(holder.user, client)
+            self.refuse(holder.user, client, actor=actor)
         return Checked(CODE_METHOD, use)
 
     def check_pending(self, user: User, factor: Factor, code: str, client: Client) -> int:
         """Check the code that confirms an app; return its time step."""
         step = self._step_of(factor, code)
         if step is None:
-            self.refuse(user, client)
+            self.refuse(user, client, actor=user.id)
         return step
 
     def check_passkey(
@@ -74,25 +82,32 @@ class FactorCheck:
         *,
         purpose: Purpose,
         of: str,
+        actor: str | None = None,
     ) -> Checked:
         """Check one of the holder's passkeys; *of* is the session or log-in of its challenge."""
         user = holder.user
-        presented = self.read(credential, user, client)
+        presented = self.read(credential, user, client, actor=actor)
         spent = self._challenges.read_passkey(presented.challenge, purpose, user_id=user.id, of=of)
         owned = (each for each in holder.factors if each.credential_id == presented.credential_id)
         factor = next(owned, None)
         if factor is None:
-            self.refuse(user, client)
-        return self.check_signature(user, factor, presented, spent, client)
+            self.refuse(user, client, actor=actor)
+        return self.check_signature(user, factor, presented, spent, client, actor=actor)
 
     def read(
-        self, credential: Mapping[str, Any], user: User | None, client: Client, key: str = ""
+        self,
+        credential: Mapping[str, Any],
+        user: User | None,
+        client: Client,
+        *,
+        key: str = "",
+        actor: str | None = None,
     ) -> Presented:
         """Parse what a browser sent; *key* counts failures if the user is not known yet."""
         try:
             return self._passkeys.read(credential)
         except PasskeyInvalidError:
-            self.refuse(user, client, key)
+            self.refuse(user, client, key=key, actor=actor)
 
     def check_signature(
         self,
@@ -101,17 +116,19 @@ class FactorCheck:
         presented: Presented,
         spent: SpentChallenge,
         client: Client,
+        *,
+        actor: str | None = None,
     ) -> Checked:
         """Check a passkey's signature and counter; a counter that went back suggests a clone."""
         try:
             asserted = self._passkeys.verify_assertion(presented, factor)
         except PasskeyInvalidError:
-            self.refuse(user, client)
+            self.refuse(user, client, actor=actor)
         has_counter = asserted.sign_count or factor.sign_count
         if has_counter and asserted.sign_count <= factor.sign_count:
             self._events.record("passkey_cloned", user_id=user.id)
-            self._send(self._notices.effects("passkey_cloned", user, factor.name).messages)
-            self.refuse(user, client)
+            self._send(self._notices.cloned(user, factor.name))
+            self.refuse(user, client, actor=actor)
         use = FactorUse(
             factor_id=factor.id,
             at=self._clock(),
@@ -121,12 +138,18 @@ class FactorCheck:
         )
         return Checked(method_of(factor), use)
 
-    def refuse(self, user: User | None, client: Client, key: str = "") -> NoReturn:
+    def refuse(
+        self, user: User | None, client: Client, *, key: str = "", actor: str | None = None
+    ) -> NoReturn:
         """Log and count a wrong factor. Raises `RateLimitedError` or `FactorInvalidError`."""
-        self._events.record("login_failed", user_id=user.id if user else None, reason="factor")
+        user_id, account = (user.id, user.email_key) if user else (None, key)
+        self._events.record("login_failed", user_id=user_id, reason="factor")
+        self._trail.record_failed_login(
+            account=account, actor=actor, subject=user_id, reason="factor"
+        )
         if user is not None:
             self._send(self._notices.count_wrong_proof(user))
-        self._throttle.count_failure(user.email_key if user else key, client.ip)
+        self._throttle.count_failure(account, client.ip)
         raise FactorInvalidError
 
     def _send(self, messages: tuple[Message, ...]) -> None:

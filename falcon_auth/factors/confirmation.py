@@ -55,7 +55,9 @@ class Confirmation:
         """
         user = caller.user
         self._passwords.admit(user.email_key, client)
-        login = self._passwords.compare(user, user.email_key, password, client, abandoned)
+        login = self._passwords.compare(
+            user, user.email_key, password, client, abandoned, actor=user.id
+        )
         if not login.is_complete:
             raise self._challenges.demand(login)
         return self._confirm(caller, (PASSWORD_METHOD,), None)
@@ -63,7 +65,9 @@ class Confirmation:
     def confirm_by_code(self, caller: Caller, code: str, client: Client) -> AccessToken:
         """Confirm with an authenticator app. Raises `FactorInvalidError`, `RateLimitedError`."""
         holder = self._admit(caller, client)
-        checked = self._check.check_code(holder, code, client, takes_recovery_codes=False)
+        checked = self._check.check_code(
+            holder, code, client, takes_recovery_codes=False, actor=caller.user_id
+        )
         return self._finish(caller, checked, client)
 
     def confirm_by_passkey(
@@ -72,7 +76,12 @@ class Confirmation:
         """Confirm with a passkey. Raises `FactorInvalidError`, `RateLimitedError`."""
         holder = self._admit(caller, client)
         checked = self._check.check_passkey(
-            holder, credential, client, purpose="confirm", of=caller.session_id
+            holder,
+            credential,
+            client,
+            purpose="confirm",
+            of=caller.session_id,
+            actor=caller.user_id,
         )
         return self._finish(caller, checked, client)
 

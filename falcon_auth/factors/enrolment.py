@@ -148,14 +148,14 @@ class Enrolment:
         self._check_name(name)
         holder = self._holder(caller)
         self._check.admit(caller.user, client)
-        presented = self._check.read(credential, caller.user, client)
+        presented = self._check.read(credential, caller.user, client, actor=caller.user_id)
         spent = self._challenges.read_passkey(
             presented.challenge, "register", user_id=caller.user_id, of=caller.session_id
         )
         try:
             registered = self._passkeys.verify_registration(presented)
         except PasskeyInvalidError:
-            self._check.refuse(caller.user, client)
+            self._check.refuse(caller.user, client, actor=caller.user_id)
         factor = replace(
             self._new(caller, "passkey", name),
             confirmed_at=self._clock(),
@@ -178,7 +178,9 @@ class Enrolment:
             factor_id,
             keep_last=self._must_keep_one(caller.user),
             now=self._clock(),
-            effects=self._notices.effects("factor_removed", caller.user, owned[factor_id].name),
+            effects=self._notices.removed(
+                caller.user, owned[factor_id].name, owned[factor_id].kind
+            ),
         )
         if removed is None:  # pragma: no cover - removed in between, which only a race reaches
             raise NotFoundError
@@ -212,7 +214,7 @@ class Enrolment:
         change = self._store.activate(
             Activation(holder.user, factor, session, self._clock(), kept, spent),
             limit=MAX_FACTORS,
-            effects=self._notices.effects("factor_added", caller.user, factor.name),
+            effects=self._notices.added(caller.user, factor.name, factor.kind),
         )
         if change is None:
             raise FactorInvalidError

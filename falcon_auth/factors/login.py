@@ -15,7 +15,7 @@ from falcon_auth.factors.challenges import LoginChallenge
 from falcon_auth.factors.check import Checked, FactorCheck
 from falcon_auth.factors.foundations import Foundations
 from falcon_auth.factors.passkeys import Passkeys
-from falcon_auth.models import SEVERAL_FACTORS, Client, Login
+from falcon_auth.models import SEVERAL_FACTORS, Client, Login, User
 from falcon_auth.sessions.tokens import TokenPair
 from falcon_auth.store import Holder
 
@@ -30,6 +30,7 @@ class FactorLogin:
         self._check = check
         self._passkeys = passkeys
         self._throttle = on.throttle
+        self._trail = on.trail
         self._only_verified = on.only_verified
         self._events = on.events
 
@@ -86,12 +87,12 @@ class FactorLogin:
         # The user handle names the user whose passkey the device believes it to be (WebAuthn, 7.2,
         # step 6).
         if factor is None or user is None or presented.user_id != user.id:
-            self._check.refuse(user, client, key)
+            self._check.refuse(user, client, key=key)
         checked = self._check.check_signature(user, factor, presented, spent, client)
         if not user.is_active:
-            self._refuse_disabled(user.id)
+            self._refuse_disabled(user)
         if self._only_verified and not user.email_verified:
-            self._events.record("login_failed", user_id=user.id, reason="unverified")
+            self._record_failure(user, "unverified")
             raise EmailNotVerifiedError
         self._check.succeed(user, client)
         methods = (checked.method, SEVERAL_FACTORS)
@@ -109,7 +110,7 @@ class FactorLogin:
         if holder is None or not read.fits(holder.user):
             raise RevokedTokenError
         if not holder.user.is_active:
-            self._refuse_disabled(holder.user.id)
+            self._refuse_disabled(holder.user)
         return read, holder
 
     def _finish(
@@ -125,6 +126,10 @@ class FactorLogin:
         self._events.record("login_succeeded", user_id=login.user.id)
         return pair
 
-    def _refuse_disabled(self, user_id: str) -> NoReturn:
-        self._events.record("login_failed", user_id=user_id, reason="disabled")
+    def _refuse_disabled(self, user: User) -> NoReturn:
+        self._record_failure(user, "disabled")
         raise AccountDisabledError
+
+    def _record_failure(self, user: User, reason: str) -> None:
+        self._events.record("login_failed", user_id=user.id, reason=reason)
+        self._trail.record_failed_login(account=user.email_key, subject=user.id, reason=reason)

@@ -11,7 +11,6 @@ from falcon_auth.models import User
 
 PAGE = 200
 SWEEP_SLICE = 500
-ALL_FACTORS = "all"
 
 
 class Reencrypted(NamedTuple):
@@ -30,9 +29,12 @@ class FactorUpkeep:
         self._clock = on.clock
         self._events = on.events
 
-    def remove_all(self, user: User) -> int:
-        """Remove all factors and recovery codes of a user; return how many factors were active."""
-        effects = self._notices.effects("factor_removed", user, ALL_FACTORS)
+    def remove_all(self, user: User, *, actor: str) -> int:
+        """Remove all factors and recovery codes of a user; return how many factors were active.
+
+        *actor* is who removes them, as `Trail.effects` takes it.
+        """
+        effects = self._notices.all_removed(user, actor)
         removed = self._store.remove_all(user.id, now=self._clock(), effects=effects)
         self._events.record("factors_removed", user_id=user.id, count=removed)
         return removed

@@ -23,6 +23,7 @@ EventName = Literal[
     "user_disabled",
     "login_succeeded",
     "login_failed",
+    "audit_failure",
     "registration_of_taken",
     "email_verified",
     "email_changed",
@@ -66,7 +67,18 @@ SESSIONS_ENDED = Metric(
 )
 TOKEN_REJECTIONS = Metric("token_rejections", "Tokens refused, by reason", ("reason",))
 RATE_LIMITED = Metric("rate_limited", "Attempts beyond a limit, by limit", ("limit",))
-METRICS = (REGISTRATIONS, LOGINS, REFRESHES, SESSIONS_ENDED, TOKEN_REJECTIONS, RATE_LIMITED)
+AUDIT_FAILURES = Metric(
+    "audit_failures", "Failures kept one by one in the audit trail, or summed up", ("result",)
+)
+METRICS = (
+    REGISTRATIONS,
+    LOGINS,
+    REFRESHES,
+    SESSIONS_ENDED,
+    TOKEN_REJECTIONS,
+    RATE_LIMITED,
+    AUDIT_FAILURES,
+)
 
 
 class Kind(NamedTuple):
@@ -126,6 +138,14 @@ EVENTS: dict[EventName, Kind] = {
         fixed_labels=("failed",),
         label="reason",
         words=("password", "unknown", "disabled", "changed", "unverified", "factor"),
+    ),
+    "audit_failure": Kind(
+        "a failed log-in was written in the audit trail; `summed`: its account or client had its "
+        "share of the hour, so that it was counted",
+        None,
+        AUDIT_FAILURES,
+        label="result",
+        words=("kept", "summed"),
     ),
     "registration_of_taken": Kind(
         "somebody tried to register with the address of an existing user, who was notified by mail"

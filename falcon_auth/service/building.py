@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from falcon_auth.accounts.administration import Administration
 from falcon_auth.accounts.enquiries import CHANNEL
 from falcon_auth.accounts.importing import Importing
-from falcon_auth.accounts.life import Parts, make_life
+from falcon_auth.accounts.life import make_life
 from falcon_auth.accounts.links import Links
 from falcon_auth.accounts.login import PasswordLogin
 from falcon_auth.accounts.mail_limits import MailLimits
+from falcon_auth.accounts.parts import Parts
 from falcon_auth.accounts.password_change import PasswordChange
 from falcon_auth.accounts.password_check import PasswordCheck
 from falcon_auth.accounts.registration import Registration
 from falcon_auth.accounts.rules import AccountRules
 from falcon_auth.audit.trail import Trail
+from falcon_auth.audit.upkeep import AuditUpkeep
 from falcon_auth.delivery.mails import NO_MAILS, LinkTokens, Mails
 from falcon_auth.errors import ConfigurationError
 from falcon_auth.extras import say_missing
@@ -29,11 +30,11 @@ from falcon_auth.factors.upkeep import FactorUpkeep
 from falcon_auth.housekeeping import Chore, Housekeeper
 from falcon_auth.keys import KeySource
 from falcon_auth.observability.events import Events
-from falcon_auth.observability.logs import dropped_lines
 from falcon_auth.observability.metrics import Metrics
 from falcon_auth.observability.metrics_folder import UnfitFolderError, shared_folder
 from falcon_auth.passwords import HashingPool, Passwords, make_passwords
 from falcon_auth.service.factors import factor_sections, make_factors
+from falcon_auth.service.gauges import show_state
 from falcon_auth.service.keys import make_keys, show_keys
 from falcon_auth.service.options import (
     backend_options,
@@ -49,7 +50,6 @@ from falcon_auth.sessions.sessions import Sessions
 from falcon_auth.sessions.tokens import TokenCodec
 from falcon_auth.settings import Settings
 from falcon_auth.stores.backends import Backend, build_backend
-from falcon_auth.stores.breaker import Breaker
 from falcon_auth.stores.memory.store import MemoryStore
 from falcon_auth.throttle.attempts import Throttle
 from falcon_auth.throttle.limits import Limiter
@@ -74,7 +74,7 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
     )
     if base.delivery is not None and life.by_mail is not None:
         base.delivery.dispatcher.add_channel(CHANNEL, life.by_mail.channel)
-    _show_state(base.metrics, base.pool, base.backend)
+    show_state(base.metrics, base.pool, base.backend)
     show_keys(base.metrics, base.keys, clock)
     users, rules, events = base.backend.store.users, base.rules, base.events
     return Service(
@@ -82,14 +82,28 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
         backend=base.backend,
         registration=_registration(base, parts),
         login=PasswordLogin(
-            users, base.sessions, base.check, only_verified=base.only_verified, events=events
+            users,
+            base.sessions,
+            base.check,
+            base.trail,
+            only_verified=base.only_verified,
+            events=events,
         ),
         password_change=PasswordChange(
-            users, base.passwords, rules, base.check, clock=clock, mails=base.mails, events=events
+            users,
+            base.passwords,
+            rules,
+            base.check,
+            base.trail,
+            clock=clock,
+            mails=base.mails,
+            events=events,
         ),
         life=life,
-        administration=Administration(users, rules, base.passwords, clock=clock, events=events),
-        importing=Importing(users, base.passwords.recognises, clock=clock),
+        administration=Administration(
+            users, rules, base.passwords, base.trail, clock=clock, events=events
+        ),
+        importing=Importing(users, base.passwords.recognises, base.trail, clock=clock),
         sessions=base.sessions,
         passwords=base.passwords,
         keys=base.keys,
@@ -145,6 +159,7 @@ def _lay_groundwork(settings: Settings, clock: Clock, in_memory: MemoryStore) ->
     tokens = PurposeTokens(codec.issuer)
     delivery = _deliver_mail(settings, backend, tokens, metrics, clock)
     mails = NO_MAILS if delivery is None else delivery.mails
+    trail = Trail(backend.store.audit, clock=clock, events=events)
     limiter = Limiter(backend.counters, clock=clock, events=events)
     throttle = make_throttle(settings, backend.counters, limiter, clock)
     challenges = Challenges(codec.issuer, limiter, kinds_in(backend.store.factors), events=events)
@@ -153,7 +168,7 @@ def _lay_groundwork(settings: Settings, clock: Clock, in_memory: MemoryStore) ->
         clock=clock,
         metrics=metrics,
         events=events,
-        trail=Trail(clock=clock),
+        trail=trail,
         keys=keys,
         pool=pool,
         passwords=passwords,
@@ -164,13 +179,14 @@ def _lay_groundwork(settings: Settings, clock: Clock, in_memory: MemoryStore) ->
         mails=mails,
         limiter=limiter,
         throttle=throttle,
-        check=PasswordCheck(passwords, throttle, events=events),
+        check=PasswordCheck(passwords, throttle, trail, events=events),
         rules=AccountRules(password_policy(settings)),
         challenges=challenges,
         sessions=Sessions(
             backend.store.sessions,
             codec,
             session_lifetimes(settings),
+            trail,
             clock=clock,
             mails=mails,
             demand_factor=challenges.demand,
@@ -212,7 +228,7 @@ def _factor_foundations(base: _Groundwork) -> Foundations:
         passwords=base.check,
         throttle=base.throttle,
         challenges=base.challenges,
-        notices=Notices(base.mails, base.limiter),
+        notices=Notices(base.mails, base.limiter, base.trail),
         only_verified=base.only_verified,
         clock=base.clock,
         trail=base.trail,
@@ -221,21 +237,24 @@ def _factor_foundations(base: _Groundwork) -> Foundations:
 
 
 def _registration(base: _Groundwork, parts: Parts) -> Registration:
-    return Registration(
-        base.backend.store.users,
-        base.sessions,
-        base.passwords,
-        base.rules,
-        base.throttle,
-        clock=base.clock,
-        policy=registration_policy(base.settings, base.mails, parts.limits),
-        events=base.events,
-    )
+    return Registration(parts, registration_policy(base.settings, base.mails, parts.limits))
 
 
 def _chores(base: _Groundwork, upkeep: FactorUpkeep) -> list[Chore]:
     """Return the chores of housekeeping; capabilities that are off have none."""
-    chores: list[Chore] = [base.sessions.sweep, *base.backend.chores, base.metrics.sample]
+    audit = AuditUpkeep(
+        base.backend.store.audit,
+        base.trail,
+        clock=base.clock,
+        retention_days=base.settings.audit_retention_days,
+    )
+    chores: list[Chore] = [
+        base.sessions.sweep,
+        audit.sum_failures,
+        audit.sweep,
+        *base.backend.chores,
+        base.metrics.sample,
+    ]
     if base.settings.has_factors:
         chores.append(upkeep.sweep)
     if base.delivery is not None:
@@ -252,24 +271,6 @@ def _deliver_mail(
     from falcon_auth.service.delivery import make_delivery  # noqa: PLC0415
 
     return make_delivery(settings, backend.store.outbox, tokens, metrics, clock=clock)
-
-
-def _show_state(metrics: Metrics, pool: HashingPool, backend: Backend) -> None:
-    """Register gauges for the hashing queue, the store, the breakers and dropped log lines."""
-    metrics.gauge("hash_queue_depth", "Jobs that wait or run", lambda: pool.depth)
-    metrics.gauge(
-        "sessions",
-        "Sessions in the store",
-        lambda: backend.store.sessions.count,
-        combine="max",
-    )
-    metrics.total("log_lines_dropped", "Lines of the log that could not be written", dropped_lines)
-    for breaker in backend.breakers:
-        metrics.watch_breaker(breaker.name, _state_of(breaker))
-
-
-def _state_of(breaker: Breaker) -> Callable[[], str]:
-    return lambda: breaker.state
 
 
 def _open_backend(settings: Settings, clock: Clock, in_memory: MemoryStore) -> Backend:

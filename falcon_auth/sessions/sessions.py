@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Literal
 
+from falcon_auth.audit.trail import Trail
 from falcon_auth.delivery.mails import NO_MAILS, Mails
 from falcon_auth.errors import (
     AuthError,
@@ -28,17 +28,16 @@ from falcon_auth.models import (
     Client,
     Effects,
     Login,
-    Message,
     Session,
     User,
 )
 from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.sessions.lifetimes import Lifetimes
 from falcon_auth.sessions.tokens import AccessToken, Claims, TokenCodec, TokenPair
+from falcon_auth.sessions.traces import SessionTraces
 from falcon_auth.store import SessionStore
 
 ENDED_RETENTION_SECONDS = 3600  # Ended sessions are kept, so that ending one again answers 204.
-REUSED_MAIL: Literal["refresh_token_reused"] = "refresh_token_reused"
 SWEEP_SLICE = 500  # Sessions deleted in one step, which holds the store's lock for about 1 ms.
 
 
@@ -53,6 +52,7 @@ class Sessions:
         store: SessionStore,
         codec: TokenCodec,
         lifetimes: Lifetimes,
+        trail: Trail,
         *,
         clock: Callable[[], float],
         demand_factor: Callable[[Login], AuthError],
@@ -60,10 +60,11 @@ class Sessions:
         events: Events = LOG_ONLY,
     ) -> None:
         self._demand_factor = demand_factor
-        self._mails = mails
+        self._traces = SessionTraces(trail, mails)
         self._store = store
         self._codec = codec
         self._lifetimes = lifetimes
+        self._trail = trail
         self._clock = clock
         self._events = events
 
@@ -96,9 +97,17 @@ class Sessions:
         if not login.is_complete:
             raise self._demand_factor(login)
         session = self.begin(login.user.id, client, login.methods)
-        opening = self._store.open(session, login=login, limit=self._lifetimes.per_user)
+        opening = self._store.open(
+            session,
+            login=login,
+            limit=self._lifetimes.per_user,
+            effects=self._traces.opened(session, login),
+        )
         if opening is None:
             self._events.record("login_failed", user_id=login.user.id, reason="changed")
+            self._trail.record_failed_login(
+                account=login.user.email_key, subject=login.user.id, reason="changed"
+            )
             raise InvalidCredentialsError
         self._events.record(
             "sessions_ended", count=opening.evicted, user_id=opening.user.id, reason="evicted"
@@ -134,7 +143,8 @@ class Sessions:
             # The store must have been restored from a backup, since it is behind the tokens that it
             # issued. What happened since then is unknown, so the session ends.
             self._events.record("session_behind_token", session_id=session.id, user_id=user.id)
-            self._end(session.id, user.id, "behind")
+            effects = self._traces.ended(session.id, user.id, "behind", actor=None)
+            self._end(session.id, user.id, "behind", effects)
             raise RevokedTokenError
         now = self._clock()
         expires_at = self._lifetimes.refresh_expiry(created_at=session.created_at, now=now)
@@ -150,7 +160,7 @@ class Sessions:
         )
         if is_replay:
             self._events.record("refresh_token_reused", session_id=session.id, user_id=user.id)
-            self._end(session.id, user.id, "reuse", self._mails.message(REUSED_MAIL, user))
+            self._end(session.id, user.id, "reuse", self._traces.reused(session.id, user))
             raise ReusedTokenError
         self._events.record("refreshed", result="rotated" if rotation.won else "repeated")
         return self.issue(user, rotation.session)
@@ -213,17 +223,23 @@ class Sessions:
         now = self._clock()
         over_at = self._lifetimes.over_at(found[0], now)
         if over_at is None:
-            self._end(session_id, caller.user.id, "revoked")
+            user_id = caller.user.id
+            effects = self._traces.ended(session_id, user_id, "revoked", actor=user_id)
+            self._end(session_id, user_id, "revoked", effects)
         elif over_at <= now - ENDED_RETENTION_SECONDS:
             raise NotFoundError
 
     def end_all(self, caller: Caller) -> None:
         """End every session of the caller's user, including this one."""
-        self.end_all_of(caller.user.id)
+        self.end_all_of(caller.user.id, actor=caller.user.id)
 
-    def end_all_of(self, user_id: str) -> int:
-        """End every session of a user; return how many there were."""
-        count = self._store.end_all_of(user_id, now=self._clock())
+    def end_all_of(self, user_id: str, *, actor: str) -> int:
+        """End every session of a user; return how many there were.
+
+        *actor* is who does it, as `Trail.effects` takes it.
+        """
+        effects = self._traces.all_ended(user_id, actor=actor)
+        count = self._store.end_all_of(user_id, now=self._clock(), effects=effects)
         self._events.record("sessions_ended", count=count, user_id=user_id, reason="revoked")
         return count
 
@@ -245,12 +261,12 @@ class Sessions:
         if found is None:
             return
         _check_binding(claims, found[0])
-        self._end(claims.session_id, claims.user_id, "logout")
+        session_id, user_id = claims.session_id, claims.user_id
+        effects = self._traces.ended(session_id, user_id, "logout", actor=user_id)
+        self._end(session_id, user_id, "logout", effects)
 
-    def _end(
-        self, session_id: str, user_id: str, reason: str, mail: tuple[Message, ...] = ()
-    ) -> None:
-        if self._store.end(session_id, now=self._clock(), effects=Effects(messages=mail)):
+    def _end(self, session_id: str, user_id: str, reason: str, effects: Effects) -> None:
+        if self._store.end(session_id, now=self._clock(), effects=effects):
             self._events.record(
                 "session_ended", session_id=session_id, user_id=user_id, reason=reason
             )

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from falcon_auth.store.audit import AuditStore
+from falcon_auth.store.audit import FAILURES_PER_HOUR, AuditQuery, AuditStore
 from falcon_auth.store.changes import Change
 from falcon_auth.store.factors import Activation, FactorStore, Holder
 from falcon_auth.store.outbox import MAX_WAITING_PER_USER, OutboxCount, OutboxStore
@@ -30,9 +30,11 @@ from falcon_auth.store.sessions import Opening, Rotation, SessionStore
 from falcon_auth.store.users import Addition, UserStore
 
 __all__ = [
+    "FAILURES_PER_HOUR",
     "MAX_WAITING_PER_USER",
     "Activation",
     "Addition",
+    "AuditQuery",
     "AuditStore",
     "Authority",
     "Change",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from falcon_auth.errors import AuthError
-from falcon_auth.models import NO_EFFECTS, Effects, Login, Session, User
+from falcon_auth.models import NO_EFFECTS, AuditEvent, Effects, Login, Session, User
 from falcon_auth.store.changes import Change
 from falcon_auth.store.roles import Authority
 
@@ -39,8 +39,12 @@ class UserStore(Protocol):
         statements run in every case, so that the response time does not reveal the outcome.
         """
 
-    def add_many(self, users: Sequence[User]) -> dict[str, type[AuthError]]:
+    def add_many(
+        self, users: Sequence[User], *, events: Sequence[AuditEvent] = ()
+    ) -> dict[str, type[AuthError]]:
         """Store those of *users* whose address and name are free, all in one step.
+
+        Of *events*, those whose subject was not refused are written with them.
 
         Returns, by user id, why the others were refused: `DuplicateEmailError`, even if the name is
         taken as well, or `DuplicateUsernameError`. If several of *users* have the same address or
@@ -160,6 +164,7 @@ class UserStore(Protocol):
         """Delete a user and everything stored about them: sessions, factors, roles, and messages.
 
         With *only_version*, only if the user's `email_version` is still that one. Returns None if
-        nothing was deleted. The audit trail is kept. Touches the user's scopes. Raises
-        `LastAdministratorError`.
+        nothing was deleted. The audit trail is kept, with ids; in events that the user may have
+        caused, the client's address and browser are blanked (of very many events, the oldest a
+        little later). Touches the user's scopes. Raises `LastAdministratorError`.
         """

@@ -110,7 +110,12 @@ def _sql_backend(options: BackendOptions, url: str, clock: Clock) -> Backend:
         counters,
         breakers=[database.breaker],
         checks={"store": database.describe},
-        chores=[counters.sweep, store.sessions.recount],
+        chores=[
+            counters.sweep,
+            store.sessions.recount,
+            store.audit.recount,
+            store.audit.erase,
+        ],
         closers=[database.close],
     )
 

@@ -11,7 +11,6 @@ this exemption: the other two limits still apply, and every guess counts towards
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol, Self
@@ -19,7 +18,7 @@ from typing import NamedTuple, Protocol, Self
 from falcon_auth.errors import StoreUnavailableError
 from falcon_auth.throttle.client_buckets import UNKNOWN_CLIENT, client_bucket
 from falcon_auth.throttle.counters import Counters, Window
-from falcon_auth.throttle.limits import Limit, Limiter
+from falcon_auth.throttle.limits import Limit, Limiter, digest
 
 PER_CLIENT = 10  # Times the limit of one account from one client: enough for a shared network.
 PER_ACCOUNT = 20  # Times the same limit: locking a victim out takes this many clients.
@@ -100,13 +99,13 @@ class _Attempt(NamedTuple):
 
     @classmethod
     def of(cls, account: str, ip: str | None) -> Self:
-        return cls(_digest(account), client_bucket(ip))
+        return cls(digest(account), client_bucket(ip))
 
     @property
     def mark(self) -> str:
         """The key of the counter that marks the client as known to the account."""
         # A digest, since it is kept for weeks: it does not reveal from where a user logs in.
-        return f"{KNOWN_CLIENT}/{_digest(f'{self.account}:{self.client}')}"
+        return f"{KNOWN_CLIENT}/{digest(f'{self.account}:{self.client}')}"
 
 
 class CountingThrottle:
@@ -211,7 +210,3 @@ class CountingThrottle:
         with suppress(StoreUnavailableError):
             if mark.hits or self._limiter.allows(NEW_CLIENTS, attempt.account):
                 self._counters.restart(attempt.mark, KNOWN_CLIENT_SECONDS)
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

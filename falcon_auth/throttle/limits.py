@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,11 @@ from typing import NoReturn
 from falcon_auth.errors import RateLimitedError
 from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.throttle.counters import Counters, Window
+
+
+def digest(text: str) -> str:
+    """Return a key of fixed length for what shared counters must not hold, such as an address."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from store_records import store_with
 from falcon_auth.accounts.exporting import export_user
 from falcon_auth.accounts.importing import MAX_LINE_BYTES, Importing
 from falcon_auth.accounts.usernames import is_username
+from falcon_auth.audit.trail import Trail
 from falcon_auth.errors import (
     DuplicateEmailError,
     DuplicateUsernameError,
@@ -37,8 +38,13 @@ def line(email="ada@example.com", password_hash=HASH, **more):
     return json.dumps({"email": email, "password_hash": password_hash, **more}).encode()
 
 
+def importing_into(store, batch):
+    trail = Trail(store.audit, clock=lambda: START)
+    return Importing(store.users, HASH.__eq__, trail, clock=lambda: START, batch=batch)
+
+
 def run(store, *lines, batch=1000, **options):
-    importing = Importing(store.users, HASH.__eq__, clock=lambda: START, batch=batch)
+    importing = importing_into(store, batch=batch)
     return list(importing.run(io.BytesIO(b"\n".join(lines)), **options))
 
 
@@ -241,17 +247,17 @@ class Failing(MemoryUsers):
 
     batches = 0
 
-    def add_many(self, users):
+    def add_many(self, users, **events):
         self.batches += 1
         if self.batches == 2:
             raise StoreUnavailableError
-        return super().add_many(users)
+        return super().add_many(users, **events)
 
 
 def test_reported_batches_are_stored_and_the_import_can_resume():
     store = store_with(users=Failing)
     lines = [line(f"user{number}@example.com") for number in range(1, 8)]
-    importing = Importing(store.users, HASH.__eq__, clock=lambda: START, batch=3)
+    importing = importing_into(store, batch=3)
     steps = importing.run(io.BytesIO(b"\n".join(lines)))
 
     assert next(steps).line == 3

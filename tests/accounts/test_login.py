@@ -6,6 +6,7 @@ from conftest import EMAIL, PASSWORD, Client, outcome, settings_for
 from hypothesis import given
 from hypothesis import strategies as st
 
+from falcon_auth.audit.trail import COMMAND
 from falcon_auth.errors import InvalidCredentialsError
 from falcon_auth.models import Client as Device
 from falcon_auth.models import Login
@@ -174,12 +175,13 @@ def counted(make_client, work):
         "broken": "$2b$06$broken",
     }.items():
         service.administration.create_with_hash(
-            email=f"{name}@example.com", username=None, password_hash=stored
+            email=f"{name}@example.com", username=None, password_hash=stored, actor=COMMAND
         )
     disabled = service.administration.create_with_hash(
         email="disabled@example.com",
         username=None,
         password_hash=BcryptHasher(ROUNDS).hash(PASSWORD),
+        actor=COMMAND,
     )
     service.store.users.set_active(disabled.id, active=False, now=0)
     yield client

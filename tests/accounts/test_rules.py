@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 from conftest import EMAIL, PASSWORD, outcome
 
 from falcon_auth.accounts import rules
+from falcon_auth.audit.trail import COMMAND
 from falcon_auth.errors import InvalidBodyError
 from falcon_auth.models import Client as Device
 
@@ -33,7 +35,7 @@ def service(client):
 def make_user(service, request):
     """Each of the use cases that make a user with a password."""
     if request.param == "administration":
-        return service.administration.create
+        return partial(service.administration.create, actor=COMMAND)
     return lambda **account: service.registration.register(client=Device(), **account)
 
 
@@ -72,7 +74,7 @@ def test_a_refused_registration_does_not_count_as_one(make_client):
 def test_a_user_with_a_hash_of_their_own_is_held_to_the_other_rules(service):
     with pytest.raises(InvalidBodyError) as refused:
         service.administration.create_with_hash(
-            email="nobody", username="not a name!", password_hash="$2b$"
+            email="nobody", username="not a name!", password_hash="$2b$", actor=COMMAND
         )
 
     assert told(refused) == [BAD_EMAIL, INVALID]

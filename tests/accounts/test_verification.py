@@ -4,6 +4,8 @@ import pytest
 from conftest import EMAIL, PASSWORD, outcome, token_of
 from life_words import AUTH, forgot, reset, send_verification, verify
 
+from falcon_auth.audit.trail import COMMAND
+
 
 @pytest.fixture
 def client(mailing):
@@ -116,7 +118,7 @@ def test_using_one_link_ends_all_of_its_kind(client, user, token):
 
 
 def test_a_disabled_users_link_is_void(client, user, token):
-    client.app.service.administration.set_active(EMAIL, active=False)
+    client.app.service.administration.set_active(EMAIL, active=False, actor=COMMAND)
 
     assert outcome(verify(client, token, PASSWORD)) == (401, "TOKEN_REVOKED")
 

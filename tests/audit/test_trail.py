@@ -9,6 +9,7 @@ from store_records import NOW
 from falcon_auth.audit.trail import COMMAND, Trail
 from falcon_auth.models import Client, Message
 from falcon_auth.observability.logs import request_client, request_fields
+from falcon_auth.stores.memory.store import MemoryStore
 
 USER = "6f1c3c7e-2f0e-4b52-9d55-0d2a6f1a9a41"
 
@@ -25,7 +26,7 @@ def in_a_request(action):
 
 
 def test_an_event_knows_its_request():
-    trail = Trail(clock=lambda: NOW)
+    trail = Trail(MemoryStore().audit, clock=lambda: NOW)
 
     effects = in_a_request(
         lambda: trail.effects("factor.added", actor=USER, subject=USER, kind="totp")
@@ -38,7 +39,9 @@ def test_an_event_knows_its_request():
 
 
 def test_an_event_outside_of_requests_has_none():
-    event = Trail(clock=lambda: NOW).event("user.disabled", actor=COMMAND, subject=USER)
+    event = Trail(MemoryStore().audit, clock=lambda: NOW).event(
+        "user.disabled", actor=COMMAND, subject=USER
+    )
 
     assert (event.ip, event.user_agent, event.request_id) == (None, None, None)
 
@@ -46,13 +49,15 @@ def test_an_event_outside_of_requests_has_none():
 def test_a_thread_that_has_answered_keeps_nothing_of_the_request(client):
     client.register()
 
-    event = Trail(clock=lambda: NOW).event("user.disabled", actor=COMMAND, subject=USER)
+    event = Trail(MemoryStore().audit, clock=lambda: NOW).event(
+        "user.disabled", actor=COMMAND, subject=USER
+    )
 
     assert (event.ip, event.user_agent, event.request_id) == (None, None, None)
 
 
 def test_events_of_one_moment_are_in_the_order_in_which_they_were_made():
-    trail = Trail(clock=lambda: NOW)
+    trail = Trail(MemoryStore().audit, clock=lambda: NOW)
 
     made = [trail.event("user.renamed", actor=USER, subject=USER).id for _ in range(1000)]
 
@@ -63,7 +68,7 @@ def test_events_of_one_moment_are_in_the_order_in_which_they_were_made():
 
 
 def test_many_threads_make_different_ids():
-    trail = Trail(clock=lambda: NOW)
+    trail = Trail(MemoryStore().audit, clock=lambda: NOW)
 
     with ThreadPoolExecutor(4) as pool:
         made = list(
@@ -89,7 +94,7 @@ def test_what_announces_an_event_is_written_with_it_after_the_mails():
         return (message(event.event),)
 
     mail = message("notice")
-    trail = Trail(clock=lambda: NOW, announce=announce)
+    trail = Trail(MemoryStore().audit, clock=lambda: NOW, announce=announce)
 
     effects = trail.effects("password.changed", actor=USER, subject=USER, messages=(mail,))
 

@@ -13,6 +13,7 @@ from live import send_head, serving
 from prometheus_client.parser import text_string_to_metric_families
 from store_records import store_with
 
+from falcon_auth.audit.trail import COMMAND
 from falcon_auth.errors import CATALOGUE
 from falcon_auth.keys.compact import MAX_TOKEN_LENGTH
 from falcon_auth.observability.events import EVENTS, Events
@@ -225,7 +226,7 @@ def test_log_ins_are_counted_by_result_and_reason(make_client, clock):
 class RefusingSessions(MemorySessions):
     """The password is changed by someone else between the check and the new session."""
 
-    def open(self, session, *, login, limit):
+    def open(self, session, **more):
         return None
 
 
@@ -285,8 +286,10 @@ def test_sessions_that_something_else_ends_are_counted_and_logged(make_client, l
     latest = client.login()  # And the next.
     client.change_password(latest, PASSWORD, "another horse battery")
     client.login(password="another horse battery")
-    client.app.service.administration.set_active(EMAIL, active=False)
-    client.app.service.administration.set_active(EMAIL, active=False)  # None is left.
+    client.app.service.administration.set_active(EMAIL, active=False, actor=COMMAND)
+    client.app.service.administration.set_active(
+        EMAIL, active=False, actor=COMMAND
+    )  # None is left.
 
     samples = scrape(client)
 

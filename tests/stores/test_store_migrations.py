@@ -109,7 +109,7 @@ def test_data_outlives_going_down_and_up_again(engine):
 
     migrate.downgrade(engine)
     assert current_revision(engine) == REVISIONS[-2]
-    assert not inspect(engine).has_table("roles")
+    assert not inspect(engine).has_table("audit_failures")
     migrate.upgrade(engine)
 
     found = [store.sessions.find(session.id) for session in sessions]
@@ -248,7 +248,7 @@ def long_transaction(url):
     """Hold a lock on tables as a backup does; gives the function that lets go of them."""
     engine = create_engine(url)
     with engine.connect() as connection:
-        connection.execute(text("SELECT * FROM users, outbox"))
+        connection.execute(text("SELECT * FROM users, outbox, audit_events"))
         yield connection.rollback
     engine.dispose()
 
@@ -268,7 +268,7 @@ def test_a_migration_that_waits_for_a_table_lock_does_not_block_requests(empty_p
         for _ in range(2):  # It gives way, and tries again.
             assert eventually(lambda: user.scalar(waits_for_lock))
             started = time.perf_counter()
-            user.execute(text("SELECT * FROM outbox"))
+            user.execute(text("SELECT * FROM audit_events"))
             waits.append(time.perf_counter() - started)
         let_go()
         done = migration.result(20)
@@ -305,7 +305,7 @@ def test_the_command_prints_sql_without_touching_the_database():
     up, down = run(nowhere, "--sql"), run(nowhere, "down", "--sql")
 
     assert "CREATE UNLOGGED TABLE counters" in up.output
-    assert "DROP TABLE user_roles" in down.output
+    assert "DROP TABLE audit_failures" in down.output
     assert SECRET not in up.output + down.output
 
 

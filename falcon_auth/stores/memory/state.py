@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from threading import Lock
 
-from falcon_auth.models import AuditEvent, Effects
+from falcon_auth.models import Effects
+from falcon_auth.stores.memory.audit_table import AuditTable
 from falcon_auth.stores.memory.factor_table import FactorTable
 from falcon_auth.stores.memory.outbox_table import OutboxTable
 from falcon_auth.stores.memory.role_table import RoleTable
 from falcon_auth.stores.memory.tables import SessionTable, UserTable
-
-MAX_AUDIT_EVENTS = 10_000  # About 5 MiB; the oldest are dropped.
 
 
 class MemoryState:
@@ -26,7 +24,7 @@ class MemoryState:
         self.sessions = SessionTable()
         self.factors = FactorTable()
         self.roles = RoleTable(self.users)
-        self.audit: deque[AuditEvent] = deque(maxlen=MAX_AUDIT_EVENTS)  # Oldest first.
+        self.audit = AuditTable()
         self.outbox = OutboxTable()
         self.changes = 0
 
@@ -34,5 +32,7 @@ class MemoryState:
         """Count a change, and write its effects. The caller holds the lock."""
         self.changes += 1
         self.audit.extend(effects.events)
+        for failure in effects.failures:
+            self.audit.add_failure(failure)
         for message in effects.messages:
             self.outbox.add(message)

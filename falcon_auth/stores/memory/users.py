@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
-from falcon_auth.models import NO_EFFECTS, Effects, Login, Session, User
+from falcon_auth.models import NO_EFFECTS, AuditEvent, Effects, Login, Session, User
 from falcon_auth.store import Addition, Authority, Change
 from falcon_auth.stores.memory.state import MemoryState
 
@@ -51,7 +51,9 @@ class MemoryUsers:
             self._state.changed(effects[result])
             return result
 
-    def add_many(self, users: Sequence[User]) -> dict[str, type[AuthError]]:
+    def add_many(
+        self, users: Sequence[User], *, events: Sequence[AuditEvent] = ()
+    ) -> dict[str, type[AuthError]]:
         """Check and insert all of them under one lock."""
         refused: dict[str, type[AuthError]] = {}
         with self._state.lock:
@@ -64,7 +66,8 @@ class MemoryUsers:
                 else:
                     known = tuple(each for each in user.roles if each in self._state.roles.by_name)
                     self._state.users.add(self._state.roles.enter(replace(user, roles=known)))
-                    self._state.changed(NO_EFFECTS)
+            told = tuple(each for each in events if each.subject not in refused)
+            self._state.changed(Effects(events=told))
         return refused
 
     def list_by_email(self, *, after: str, limit: int) -> list[User]:
@@ -275,6 +278,7 @@ class MemoryUsers:
             self._state.factors.forget_all_of(user_id)
             self._state.users.remove(user)
             self._state.changed(effects)
+            self._state.audit.erase_clients_of(user_id)
             return Change(live)
 
     def _unchanged(self, user: User) -> User | None:

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Integer, bindparam, cast, func, literal_colum
 
 from falcon_auth.models import Effects, Message
 from falcon_auth.store import MAX_WAITING_PER_USER
-from falcon_auth.stores.sql.tables import audit_events, outbox
+from falcon_auth.stores.sql.audit_writing import insert_events, write_failure
+from falcon_auth.stores.sql.tables import outbox
 
 OUTBOX_LOCK = 0x6F757462  # PostgreSQL's advisory locks are numbers that applications choose.
 
@@ -23,8 +24,9 @@ def write_effects(connection: Connection, effects: Effects) -> None:
 
     Runs no statement if there are none.
     """
-    if effects.events:
-        connection.execute(audit_events.insert(), [asdict(event) for event in effects.events])
+    insert_events(connection, effects.events)
+    for failure in effects.failures:
+        write_failure(connection, failure)
     if effects.messages:
         if connection.dialect.name == "postgresql":
             _wait_for_turn(connection, effects.messages)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 # The migrations, oldest first; the service requires the last one.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 
 metadata = MetaData(
     naming_convention={
@@ -141,23 +141,6 @@ counters = Table(
     Column("started_at", Double, nullable=False),
     Column("ends_at", Double, nullable=False),
     Index("counters_ends_at_idx", "ends_at"),
-)
-
-audit_events = Table(
-    "audit_events",
-    metadata,
-    Column("id", Uuid(as_uuid=False), primary_key=True),
-    Column("at", Double, nullable=False),
-    Column("event", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("actor", Text),
-    Column(
-        "subject", Uuid(as_uuid=False)
-    ),  # No foreign key: the trail is kept when the user is deleted.
-    Column("ip", Text),
-    Column("user_agent", Text),
-    Column("request_id", Text),
-    Column("details", Members, nullable=False),
 )
 
 _message_user = Column("user_id", Uuid(as_uuid=False))

@@ -11,9 +11,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from falcon_auth.access.rules import is_administrator
 from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
-from falcon_auth.models import NO_EFFECTS, Effects, Login, Session, User
+from falcon_auth.models import NO_EFFECTS, AuditEvent, Effects, Login, Session, User
 from falcon_auth.store import Addition, Authority, Change
 from falcon_auth.stores.sql import user_changes
+from falcon_auth.stores.sql.audit_writing import (
+    erase_clients_of,
+    insert_events,
+    note_erasure,
+)
 from falcon_auth.stores.sql.authority import lock_subject, require_administrator
 from falcon_auth.stores.sql.bulk import add_users
 from falcon_auth.stores.sql.database import Database
@@ -58,10 +63,14 @@ class SqlUsers:
             write_effects(connection, effects[result])
             return result
 
-    def add_many(self, users: Sequence[User]) -> dict[str, type[AuthError]]:
+    def add_many(
+        self, users: Sequence[User], *, events: Sequence[AuditEvent] = ()
+    ) -> dict[str, type[AuthError]]:
         """Insert those without a conflict in one transaction."""
         with self._database.transaction() as connection:
-            return add_users(connection, users)
+            refused = add_users(connection, users)
+            insert_events(connection, [each for each in events if each.subject not in refused])
+            return refused
 
     def list_by_email(self, *, after: str, limit: int) -> list[User]:
         """Read a page by the index, in the database's order of texts."""
@@ -223,6 +232,8 @@ class SqlUsers:
             if is_administrator(user):
                 require_administrator(connection)
             write_effects(connection, effects)
+            if not erase_clients_of(connection, user_id):
+                note_erasure(connection, user_id)
             return Change(live)
 
 
