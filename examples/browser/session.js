@@ -4,7 +4,7 @@
 const SERVICE = document.querySelector('meta[name="service"]').content;
 const MARGIN_MS = 30_000; // An access token with less than that left is renewed first.
 
-// The tabs tell each other of a log-in, a new access token, or a log-out (null).
+// Each tab tells the others of a log-in, a new access token, or a log-out (null).
 const tabs = new BroadcastChannel("session");
 const listeners = new Set();
 let current = null; // {user, token, renewAt}, or null where nobody is logged in.
@@ -14,7 +14,7 @@ tabs.onmessage = ({ data }) => adopt(data);
 /** Call *listener* with the user whenever there is another one, and with null after a log-out. */
 export const onUser = (listener) => listeners.add(listener);
 
-/** What the service refused, by its stable code; with `challenge` if it asks for a second factor. */
+/** An error of the service, with its stable code, and `challenge` if it asks for a second factor. */
 export class Refusal extends Error {
   constructor(status, { code = "UNEXPECTED", detail = "Something went wrong.", challenge } = {}) {
     super(detail);
@@ -22,7 +22,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Go on with the session of the cookie, if there is one. Call it once, when the page loads. */
+/** Continue the session of the cookie, if there is one. Call it once, when the page loads. */
 export const resume = () => renew(null).catch(unlessLoggedOut);
 
 /** Log in, by `{email, password}` or, for the second factor, `{challenge, code}`. */
@@ -46,7 +46,7 @@ export async function callAsUser(path, { method = "GET", body } = {}) {
     return await send(path, { method, body, token: used?.token });
   } catch (error) {
     if (!error.code?.startsWith("TOKEN_")) throw error;
-    await renew(used); // The device slept, or the session is over: then this rejects.
+    await renew(used); // The token expired while the device slept; rejects if the session is over.
     if (current?.user.id !== used.user.id) throw error; // Somebody else has logged in meanwhile.
     return await send(path, { method, body, token: current.token });
   }
@@ -59,14 +59,14 @@ function renew(used) {
     try {
       publish(await post("refresh", {}));
     } catch (error) {
-      if (error.status === 401) publish(null); // It is over; anything else may pass.
+      if (error.status === 401) publish(null); // The session is over; other errors may pass.
       throw error;
     }
   });
 }
 
-// Whatever changes the cookie happens in one tab at a time: no answer that was long under way puts
-// an old cookie over a newer one, and tabs that wake up together send one request instead of ten.
+// Only one tab at a time changes the cookie. So a delayed response cannot replace a newer cookie by
+// an older one, and tabs that wake up together send one request instead of ten.
 const alone = (work) => navigator.locks.request("session", work);
 
 function publish(tokens) {
@@ -85,7 +85,7 @@ function adopt(next) {
   if (isAnother) for (const listener of listeners) listener(next && next.user);
 }
 
-// Whoever is logged out already has what they asked for.
+// A 401 means that nobody is logged in, which is no error where that is possible or wanted.
 function unlessLoggedOut(error) {
   if (error.status !== 401) throw error;
 }

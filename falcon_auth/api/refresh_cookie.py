@@ -1,11 +1,11 @@
 """Cookie mode: the refresh token in a cookie that no script can read, instead of in a body.
 
-Browsers send a cookie by themselves, also with a request that somebody else's page has made
-(CSRF). `SameSite=Strict` keeps it from other sites, but other hosts of the same site still get it
-sent. So the cookie counts only if the browser names a trusted page as the sender, in `Origin`
-(RFC 6454) and `Sec-Fetch-Site` (W3C Fetch Metadata), which no page can write.
+Browsers attach cookies on their own, even to requests that another site's page makes (CSRF).
+`SameSite=Strict` prevents that for other sites, but not for other hosts of the same site. So the
+cookie counts only if the browser names a trusted page as the sender, in `Origin` (RFC 6454) and
+`Sec-Fetch-Site` (W3C Fetch Metadata). Scripts cannot set these headers.
 
-Whatever there is to know about the cookie is in this module.
+No other module knows the cookie's name, its attributes or these rules.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from falcon_auth.sessions.tokens import TokenPair
 NAME = "__Secure-refresh"  # Browsers take a cookie with this prefix only with `Secure`.
 SCOPE = "/api/v1/auth"  # The paths that it is sent to, below the path of PUBLIC_URL.
 _HOW = "Send a refresh_token, or log in with session set to cookie and send the cookie."
-# What `Sec-Fetch-Site` says of a request from our own page, and of one from a listed origin. That
-# may be the same origin under another name, but never another site: no cookie comes from there.
+# What `Sec-Fetch-Site` says of a request from the service's own page, and of one from a listed
+# origin. For a listed origin of another site there is no cookie mode: browsers send no cookie.
 _FROM_OWN_PAGE = {"same-origin"}
 _FROM_LISTED_PAGE = {"same-origin", "same-site"}
 
@@ -100,8 +100,8 @@ class RefreshCookie:
         if not tokens:
             raise MissingTokenError(_HOW)
         if len(tokens) > 1:
-            # Another host of the site has set one as well, perhaps of its own account. Which of
-            # them is ours cannot be told; clearing ours would leave the other one.
+            # Another host of the site has set one too, perhaps with a token of its own account.
+            # Which one is ours is unknown, and clearing ours would leave only the other.
             raise InvalidTokenError("cookies")
         return tokens[0]
 
@@ -111,6 +111,6 @@ class RefreshCookie:
         sites = self._sites_by_origin.get(origin)
         if sites is None:
             raise CrossSiteError("origin")
-        # Browsers leave it out where the service has no https (nor is on localhost).
+        # Browsers omit it over plain http, except on localhost.
         if site is not None and site not in sites:
             raise CrossSiteError("sec_fetch_site")
