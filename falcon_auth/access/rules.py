@@ -1,7 +1,6 @@
-"""Nobody gives what they do not have: the rules of administrative changes.
+"""The rules of administrative changes: nobody can grant a scope that they do not have.
 
-The stores apply them in the step that makes the change, so that they are decided on what is true
-at that moment.
+The stores apply them in the same step as the change, so that they are decided on the current state.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from falcon_auth.store.roles import Authority
 
 
 def check_authority(authority: Authority, actor: User | None, *touched: Collection[str]) -> None:
-    """Refuse an actor who lacks a scope of what the change touches.
+    """Refuse an actor who lacks a scope that the change affects.
 
-    *actor* is the user of *authority* as stored now. *touched* are the scopes of the user who is
-    changed and those of the roles that are granted, revoked, defined or deleted. Raises
-    `InsufficientScopeError`, and `RevokedTokenError` for an actor who is disabled or deleted.
+    *actor* is the current state of the user of *authority*. *touched* are the scopes of the changed
+    user, and of the roles that are granted, revoked, defined or deleted. Raises
+    `InsufficientScopeError`, and `RevokedTokenError` if the actor is disabled or deleted.
     """
     if actor is None or not actor.is_active:
         raise RevokedTokenError
@@ -29,5 +28,5 @@ def check_authority(authority: Authority, actor: User | None, *touched: Collecti
 
 
 def is_administrator(user: User) -> bool:
-    """Return whether a user counts as an administrator: who is active and has `admin`."""
+    """Return whether a user is an administrator: active, and with the scope `admin`."""
     return user.is_active and ADMIN in user.scopes

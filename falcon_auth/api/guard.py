@@ -56,13 +56,13 @@ def public(kind: Kind) -> Kind:
 def requires(
     *scopes: str, recent: bool = False, factor: bool = False
 ) -> Callable[[Guarded], Guarded]:
-    """Have a resource class, or one responder, ask for more than a valid token.
+    """Make a resource class, or one responder, require more than a valid token.
 
-    *scopes*: whoever calls has all of them, or `admin`, else the answer is 403 INSUFFICIENT_SCOPE.
-    *recent*: whoever calls proved who they are within RECENT_LOGIN_MINUTES, with their second
-    factor where they have one; *factor*: the session was opened or confirmed with one. Else the
-    answer is 401 STEP_UP_REQUIRED (RFC 9470). Of a class and a responder, or several of these
-    decorators, all hold; subclasses inherit it.
+    *scopes*: the caller must have all of them, or `admin`; otherwise the answer is 403
+    INSUFFICIENT_SCOPE. *recent*: the caller must have authenticated within RECENT_LOGIN_MINUTES,
+    with a second factor if they have one. *factor*: the session must have been opened or confirmed
+    with a second factor. Otherwise the answer is 401 STEP_UP_REQUIRED (RFC 9470). The requirements
+    of a class, of a responder and of several such decorators add up; subclasses inherit them.
 
     Raises `TypeError` for what is not a scope (RFC 6749, 3.3), the decorated class among others.
     """
@@ -107,18 +107,18 @@ def requirements_of(
 
 
 class Bearer(Proven, Protocol):
-    """Whoever a token speaks for: a `Caller`, or the `Claims` of a token elsewhere."""
+    """An authenticated caller: a `Caller` here, or the `Claims` of a token in another service."""
 
     @property
     def scopes(self) -> Collection[str]:
-        """What they may do (RFC 6749, 3.3)."""
+        """The scopes of the caller (RFC 6749, 3.3)."""
 
 
 class Guard:
     """Middleware that requires a valid access token and sets `req.context.caller`.
 
     What Falcon answers by itself (OPTIONS, 405) discloses nothing, and passes. *requirement_for*
-    tells what the routed operation asks for beside a token, *recency* judges it.
+    returns what the routed operation requires in addition to a token, and *recency* checks it.
     """
 
     def __init__(

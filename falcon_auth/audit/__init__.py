@@ -1,1 +1,1 @@
-"""The audit trail: what use cases write in it."""
+"""The audit trail: the events that use cases record."""

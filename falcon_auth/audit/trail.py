@@ -1,7 +1,7 @@
-"""Makes the audit event of a change, for the store to write in the change's own transaction.
+"""Builds the audit event of a change, which the store writes in the change's own transaction.
 
-A use case says what happened, who did it and to whom. When it happened, and from which address,
-browser and request, is added here: from the request that this thread serves, if it serves one.
+A use case states what happened, who did it, and to whom. The time is added here, and so are the
+address, browser and id of the request that this thread is serving, if any.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ AuditWord = Literal[
 ]
 Outcome = Literal["success", "failure"]
 Detail = str | int | bool | None
-COMMAND = "command"  # The actor of what is done on the command line.
+COMMAND = "command"  # The actor of changes made on the command line.
 
 HOUR = 3600
-_STEP_BITS = 32  # Nobody guesses the next id from the last one.
+_STEP_BITS = 32  # So that the next id cannot be guessed from the last one.
 
 # Returns the messages that tell others of an event; they are written with it.
 Announce = Callable[[AuditEvent], tuple[Message, ...]]
@@ -68,7 +68,7 @@ def announce_to_nobody(_event: AuditEvent) -> tuple[Message, ...]:
 
 
 class Trail:
-    """Makes audit events. Safe to call from any thread.
+    """Builds audit events. Safe to call from any thread.
 
     *clock* gives epoch seconds. *announce* is called for each event that is told to others, before
     it is stored: for all but failed log-ins, and what sums failures up.

@@ -1,1 +1,1 @@
-"""Capacity planning: what a given number of users needs, from what one machine was measured at."""
+"""Capacity planning: the resources for a number of users, from measurements of one machine."""

@@ -1,7 +1,7 @@
-"""The catalogue of refusals: every error code a client can meet is written here, once.
+"""The catalogue of refusals: every error code that a client can receive is defined here, once.
 
-Anyone may raise one; `falcon_auth.api.problems` renders them all. No web framework is
-imported here.
+Any code may raise one; `falcon_auth.api.problems` renders them all. No web framework is imported
+here.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ __all__ = [
     "WeakPasswordError",
 ]
 
-# Every code that a client can meet, with the class that stands for it. A subclass, which shares
-# its parent's code, is not listed.
+# Every code that a client can receive, with its class. Subclasses that share their parent's code
+# are not listed.
 CATALOGUE: Mapping[str, type[AuthError]] = {
     kind.code: kind
     for kind in (

@@ -1,4 +1,4 @@
-"""Refusals of what an account may not do, or cannot be."""
+"""Refusals that concern an account: its permissions, its state, and conflicts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from falcon_auth.errors.base import AuthError
 
 
 class InsufficientScopeError(AuthError):
-    """The token is good, and its user lacks one of *scopes* (RFC 6750, 3.1)."""
+    """The token is valid, but its user lacks one of *scopes* (RFC 6750, 3.1)."""
 
     status = 403
     code = "INSUFFICIENT_SCOPE"
@@ -21,12 +21,12 @@ class InsufficientScopeError(AuthError):
 
     @property
     def challenge_parameters(self) -> Mapping[str, str]:
-        """The parameters of WWW-Authenticate beside the realm (RFC 6750, 3)."""
+        """The parameters of WWW-Authenticate in addition to the realm (RFC 6750, 3)."""
         return {"error": "insufficient_scope", "scope": " ".join(self.scopes)}
 
 
 class AccountDisabledError(AuthError):
-    """The password was right, but the account is disabled."""
+    """The password was correct, but the account is disabled."""
 
     status = 403
     code = "ACCOUNT_DISABLED"
@@ -35,7 +35,7 @@ class AccountDisabledError(AuthError):
 
 
 class EmailNotVerifiedError(AuthError):
-    """The password was right, and the address has to be verified first."""
+    """The password was correct, but the address has to be verified first."""
 
     status = 403
     code = "EMAIL_NOT_VERIFIED"
@@ -71,12 +71,12 @@ class DuplicateUsernameError(AuthError):
 
 
 class FactorRequiredError(AuthError):
-    """The last factor of a user who has to have one cannot be removed."""
+    """The user has to keep a second factor, so the last one cannot be removed."""
 
     status = 409
     code = "FACTOR_REQUIRED"
     title = "The last factor cannot be removed"
-    default_detail = "A role of yours asks for a second factor; add another one first."
+    default_detail = "One of your roles requires a second factor; add another one first."
 
 
 class LastAdministratorError(AuthError):

@@ -1,4 +1,4 @@
-"""Refusals of who is asking: tokens, passwords, second factors, credentials of services."""
+"""Refusals of authentication: tokens, passwords, second factors, credentials of services."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class MissingTokenError(UnauthorizedError):
 class InvalidTokenError(UnauthorizedError):
     """The token is not one that this service would have issued.
 
-    `reason` is a fixed word for log and metrics; the client is never told. `seconds` says by how
-    much a time is off.
+    `reason` is a fixed word for the log and the metrics, never disclosed to the client. `seconds`
+    is how far a time is off.
     """
 
     code = "TOKEN_INVALID"
@@ -64,7 +64,7 @@ class RevokedTokenError(UnauthorizedError):
 
 
 class ReusedTokenError(UnauthorizedError):
-    """A spent refresh token came back too late: its session is ended (RFC 9700, 4.14.2)."""
+    """A spent refresh token was presented again, so its session was ended (RFC 9700, 4.14.2)."""
 
     code = "TOKEN_REUSED"
     title = "The refresh token was used before"
@@ -75,7 +75,7 @@ class ReusedTokenError(UnauthorizedError):
 
 
 class SecondFactorRequiredError(UnauthorizedError):
-    """The first proof was right, and the user has a second factor.
+    """The first factor was correct, and a second one is required.
 
     *challenge* is the token to send with it; *factors* are the kinds that the user can use.
     """
@@ -104,14 +104,14 @@ class FactorInvalidError(UnauthorizedError):
 
 
 class StepUpRequiredError(UnauthorizedError):
-    """What was shown is good, and not enough: a newer or further proof is needed (RFC 9470).
+    """The token is valid, but a more recent or stronger authentication is needed (RFC 9470).
 
-    *max_age_seconds* is how old the proof may be, where that is what is wrong with it.
+    *max_age_seconds* is the maximum age of the authentication, if its age is the reason.
     """
 
     code = "STEP_UP_REQUIRED"
     title = "A fresh proof of who you are is needed"
-    default_detail = "Prove who you are, and send the request again."
+    default_detail = "Confirm your identity, and send the request again."
 
     def __init__(self, max_age_seconds: int | None = None) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class StepUpRequiredError(UnauthorizedError):
 
     @property
     def challenge_parameters(self) -> Mapping[str, str]:
-        """RFC 9470, 3. No `bearer_error`: it is not the token that is refused."""
+        """Those of RFC 9470, 3, without `bearer_error`, since the token itself is not refused."""
         stated = {"error": "insufficient_user_authentication", "error_description": self.title}
         if self._max_age_seconds is None:
             return stated
@@ -127,7 +127,7 @@ class StepUpRequiredError(UnauthorizedError):
 
 
 class InvalidClientError(UnauthorizedError):
-    """A service has not proved who it is (RFC 6749, 5.2); `reason` is for log and metrics."""
+    """A service has not authenticated (RFC 6749, 5.2); `reason` is for the log and the metrics."""
 
     code = "INVALID_CLIENT"
     title = "The service's credential is not accepted"

@@ -1,4 +1,4 @@
-"""What every refusal has: a status, a code, a title, and a sentence of detail."""
+"""The base classes of refusals: a status, a code, a title, and a sentence of detail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class AuthError(Exception):
 
     @property
     def members(self) -> Mapping[str, object]:
-        """What the problem document holds beside the members that all have."""
+        """Additional members of the problem document."""
         return {}
 
     def __init__(self, detail: str | None = None) -> None:
@@ -40,7 +40,7 @@ class UnauthorizedError(AuthError):
 
     @property
     def challenge_parameters(self) -> Mapping[str, str]:
-        """The parameters of WWW-Authenticate beside the realm."""
+        """The parameters of WWW-Authenticate in addition to the realm."""
         if self.bearer_error is None:
             return {}
         return {"error": self.bearer_error, "error_description": self.title}

@@ -1,4 +1,4 @@
-"""What goes wrong on this side: refusals that are not the client's fault, and start-up errors."""
+"""Faults of the service: refusals that are not the client's fault, and start-up errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from falcon_auth.errors.base import AuthError, TryAgainError
 
 
 class InternalError(AuthError):
-    """A fault of ours; the log has its traceback under the same request id."""
+    """A fault of the service; the log has its traceback under the same request id."""
 
     status = 500
     code = "INTERNAL_ERROR"
@@ -24,7 +24,7 @@ class OverloadedError(TryAgainError):
 
 
 class StoreUnavailableError(TryAgainError):
-    """A store cannot answer now. Nothing was changed, unless the detail is `outcome_unknown`."""
+    """A store is unavailable. Nothing was changed, unless the detail is `outcome_unknown`."""
 
     status = 503
     code = "STORE_UNAVAILABLE"
@@ -34,15 +34,16 @@ class StoreUnavailableError(TryAgainError):
 
 
 class AbandonedError(Exception):
-    """The caller had gone before a worker came to its job, which was therefore not done.
+    """The client disconnected before a worker started its job, which was therefore not done.
 
-    No `AuthError`: nobody is left to be told. Whoever passes `abandoned` expects it.
+    It is not an `AuthError`, because no client is left to receive it. Only callers that pass
+    `abandoned` need to handle it.
     """
 
 
 class ConfigurationError(Exception):
-    """The settings do not make a service; the message names every fault, no value."""
+    """The settings cannot be used; the message names every fault, and quotes no value."""
 
 
 class DatabaseAwayError(ConfigurationError):
-    """The database does not answer; its settings may be right, and starting may work later."""
+    """The database does not answer; its settings may be correct, and a later start may succeed."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from falcon_auth.errors.base import AuthError, TryAgainError
 
-MAX_VIOLATIONS = 50  # Reported per request: a small body must not cause a large answer.
+MAX_VIOLATIONS = 50  # Reported per request, so that a small body does not cause a large response.
 
 
 class MalformedJsonError(AuthError):
@@ -47,7 +47,7 @@ class UnimplementedError(AuthError):
 
 
 class NotFoundError(AuthError):
-    """The path does not exist, or the caller may not know that the resource does."""
+    """The path does not exist, or the caller must not learn that the resource does."""
 
     status = 404
     code = "NOT_FOUND"
@@ -56,7 +56,7 @@ class NotFoundError(AuthError):
 
 
 class MethodNotAllowedError(AuthError):
-    """The path exists, the method does not; `allowed` goes into the Allow header."""
+    """The path exists, but does not support the method; `allowed` is for the Allow header."""
 
     status = 405
     code = "METHOD_NOT_ALLOWED"
@@ -69,7 +69,7 @@ class MethodNotAllowedError(AuthError):
 
 
 class PayloadTooLargeError(AuthError):
-    """The body is larger than any body this service needs."""
+    """The body is larger than any body that this service needs."""
 
     status = 413
     code = "PAYLOAD_TOO_LARGE"
@@ -88,7 +88,7 @@ class UnsupportedMediaTypeError(AuthError):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One rule that is broken: where, which, and a sentence. Never the value."""
+    """One violated rule: where, which, and a sentence about it. Never the value."""
 
     # JSON Pointer (RFC 6901) to the member, present or missing: a use case's argument, or the
     # body's, which have the same names.
@@ -98,9 +98,9 @@ class Violation:
 
 
 class InvalidBodyError(AuthError):
-    """What was sent breaks a schema, or what a use case was given breaks a rule.
+    """A body violates its schema, or the arguments of a use case violate its rules.
 
-    It names every violation, the first `MAX_VIOLATIONS` of them.
+    Lists the violations, at most `MAX_VIOLATIONS` of them.
     """
 
     status = 422

@@ -40,8 +40,8 @@ class ServiceCredentials:
 
         The token is compared with every hash in constant time. Raises `InvalidClientError`.
         """
-        given = _hash(token)
-        names = [name for name, known in self._hashes if hmac.compare_digest(given, known)]
+        presented = _hash(token)
+        names = [name for name, known in self._hashes if hmac.compare_digest(presented, known)]
         if not names or claimed not in {None, *names}:
             raise InvalidClientError
         return names[0] if claimed is None else claimed

@@ -66,13 +66,13 @@ class Connection(HTTPChannel):
         self._head = b""  # To be sent before the next data.
         self._is_refused = False  # Whether further data is discarded.
         self._lingering_since: float | None = None  # When the refusal was sent.
-        self._thrown_away = 0  # Bytes.
+        self._discarded_bytes = 0  # Bytes.
         super().__init__(server, *args, **kwargs)
 
     def received(self, data: bytes) -> bool:
         """Receive bytes, and note when the first ones of an unfinished request arrived."""
         if self._lingering_since is not None:
-            self._throw_away(data)
+            self._discard(data)
             return True
         self.server.arrivals += 1
         taken: bool = super().received(data)
@@ -128,9 +128,9 @@ class Connection(HTTPChannel):
         with suppress(OSError):  # The client has disconnected, as the next read will show.
             self.socket.shutdown(socket.SHUT_WR)
 
-    def _throw_away(self, data: bytes) -> None:
-        self._thrown_away += len(data)
-        if self._thrown_away > MAX_LINGER_BYTES:
+    def _discard(self, data: bytes) -> None:
+        self._discarded_bytes += len(data)
+        if self._discarded_bytes > MAX_LINGER_BYTES:
             super().handle_close()
 
     # --- Deadlines

@@ -11,12 +11,12 @@ from falcon_auth.models import NO_EFFECTS, Effects, Role, User
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """In whose name an administrative change is made, and the scope that it takes.
+    """The user on whose authority an administrative change is made, and the scope that it requires.
 
-    A method that is given one decides on the actor's scopes as they are when the change is made:
-    it raises `InsufficientScopeError` where the actor lacks that scope or one that the change
-    touches, and `RevokedTokenError` where the actor is disabled or deleted. Without one, the
-    change is made by whoever runs the service, or by users for themselves.
+    A method with an authority checks the actor's scopes at the moment of the change. It raises
+    `InsufficientScopeError` if the actor lacks that scope or one that the change affects, and
+    `RevokedTokenError` if the actor is disabled or deleted. Without an authority, the change is
+    made by an operator, or by users for themselves.
     """
 
     actor_id: str
@@ -63,18 +63,18 @@ class RoleStore(Protocol):
         by: Authority | None = None,
         effects: Effects = NO_EFFECTS,
     ) -> bool:
-        """Remember a definition, in the place of the former one of that name.
+        """Store a definition, replacing any previous one of that name.
 
-        Returns whether it differs from the former; only then the effects are written. Touches the
-        scopes of both definitions, and those of every user who has the role.
+        Returns whether it differs from the previous one; only then are the effects written. Affects
+        the scopes of both definitions, and those of every user who has the role.
         """
 
     def delete(
         self, name: str, *, by: Authority | None = None, effects: Effects = NO_EFFECTS
     ) -> bool:
-        """Forget a definition and take the role from everybody; return whether it was there.
+        """Delete a definition and revoke the role from all users; return whether it existed.
 
-        Touches the scopes of the role, and those of every user who has it.
+        Affects the scopes of the role, and those of every user who has it.
         """
 
     def change(
@@ -87,9 +87,9 @@ class RoleStore(Protocol):
         now: float,
         effects: Mapping[str, Effects] | None = None,
     ) -> RoleChange | None:
-        """Grant roles to a user and revoke others; None, and nothing is changed, if unknown.
+        """Grant roles to a user and revoke others; None, and nothing changed, without such a user.
 
-        *effects* are those of each role by its name; they are written for roles that were granted
-        or revoked. Touches the scopes of the user and of the roles named in *grant*. Raises
-        `NotFoundError` where one of them is not defined.
+        *effects* are those of each role by name; they are written for the roles that were granted
+        or revoked. Affects the scopes of the user and of the roles in *grant*. Raises
+        `NotFoundError` if one of these is not defined.
         """

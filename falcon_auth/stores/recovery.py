@@ -1,4 +1,4 @@
-"""Finds out that an unavailable backend is back, without a request that has to try it."""
+"""Detects that an unavailable backend has recovered, without risking a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INTERVAL_SECONDS = 1.0
 class RecoveryProbe:
     """Asks a backend once a second while its circuit is open, and closes it on an answer.
 
-    The thread runs only meanwhile. So a failover is over for users about a second after it is over
+    The thread runs only during an outage. So a failover ends for users about a second after it ends
     for the database, however long CIRCUIT_BREAKER_TIMEOUT is. Safe to call from any thread.
     *answers* must not raise.
     """
@@ -33,7 +33,7 @@ class RecoveryProbe:
         self._thread: Thread | None = None
 
     def watch(self) -> None:
-        """Begin to ask if the circuit is open; does nothing where the thread runs already."""
+        """Start the thread if the circuit is open, unless it is running already."""
         if self._breaker.state == "closed":
             return
         with self._starting:
@@ -43,7 +43,7 @@ class RecoveryProbe:
                 self._thread.start()
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop the thread."""
         with self._starting:
             self._stopped.set()
 

@@ -1,4 +1,4 @@
-"""The roles in memory with their indexes. Whoever calls holds the store's lock."""
+"""The roles in memory with their indexes. Callers hold the store's lock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from falcon_auth.stores.memory.tables import UserTable
 
 
 class RoleTable:
-    """Definitions by name, and who has each role."""
+    """Role definitions by name, and the users who have each role."""
 
     def __init__(self, users: UserTable) -> None:
         self.by_name: dict[str, Role] = {ADMIN: Role(ADMIN, (ADMIN,))}
@@ -34,32 +34,32 @@ class RoleTable:
         return [self._users.by_id[each] for each in self._holders.get(name, ())]
 
     def enter(self, user: User) -> User:
-        """Remember the roles of a user that is to be added; return the user with their scopes."""
+        """Index the roles of a new user; return the user with their scopes."""
         user = replace(user, roles=tuple(sorted(user.roles)), scopes=self.scopes_of(user.roles))
         for name in user.roles:
             self._holders.setdefault(name, set()).add(user.id)
         return user
 
     def leave(self, user: User) -> None:
-        """Forget the roles of a user."""
+        """Remove a user from the index."""
         for name in user.roles:
             self._holders[name].remove(user.id)
 
     def assign(self, user: User, names: Collection[str]) -> User:
-        """Put roles in the place of those of a stored user; return the user as it is then."""
+        """Replace the roles of a stored user; return the changed user."""
         self.leave(user)
         changed = self.enter(replace(user, roles=tuple(names)))
         self._users.replace(changed)
         return changed
 
     def define(self, role: Role) -> None:
-        """Add a definition, or put it in the place of the former one of that name."""
+        """Add a definition, or replace the previous one of that name."""
         self.by_name[role.name] = role
         for user in self.holders_of(role.name):
             self._users.replace(replace(user, scopes=self.scopes_of(user.roles)))
 
     def remove(self, name: str) -> None:
-        """Forget a definition, and take the role from everybody."""
+        """Remove a definition, and revoke the role from all users."""
         for user in self.holders_of(name):
             self.assign(user, {*user.roles} - {name})
         self._holders.pop(name, None)
@@ -81,7 +81,7 @@ class RoleTable:
                 raise InsufficientScopeError(lacked)
 
     def keep_administrator(self, changed: Iterable[User]) -> None:
-        """Refuse a change that takes the last administrator away.
+        """Refuse a change that would remove the last administrator.
 
         *changed* are the users that it changes, as they are to be; one that is to be deleted is
         disabled there. Raises `LastAdministratorError`.

@@ -12,7 +12,7 @@ from falcon_auth.stores.memory.state import MemoryState
 
 
 class MemoryRoles:
-    """A `RoleStore` in dicts. Changes of a definition take time with all who have the role."""
+    """A `RoleStore` in dicts. Changing a definition takes time linear in the users who have it."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state

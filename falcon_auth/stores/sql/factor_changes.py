@@ -1,6 +1,6 @@
 """How a user's factors change, statement by statement; `SqlFactors` runs them in its transactions.
 
-The caller locks the user first, by `lock_user` or `lock_unchanged`.
+The caller locks the user first, by `lock_owner` or `lock_unchanged`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from falcon_auth.stores.sql.rows import (
 from falcon_auth.stores.sql.tables import sessions, users
 
 
-def lock_user(connection: Connection, user_id: str) -> User | None:
+def lock_owner(connection: Connection, user_id: str) -> User | None:
     """Lock the user's row; return the user, or None if there is none."""
     row = connection.execute(_LOCK_USER, {"of_id": valid_id(user_id)}).first()
     return None if row is None else to_user(row)
@@ -32,7 +32,7 @@ def lock_user(connection: Connection, user_id: str) -> User | None:
 
 def lock_unchanged(connection: Connection, user: User) -> User | None:
     """Lock the user's row; None if the factors have changed since *user* was read."""
-    stored = lock_user(connection, user.id)
+    stored = lock_owner(connection, user.id)
     unchanged = stored is not None and stored.factors_version == user.factors_version
     return stored if unchanged else None
 

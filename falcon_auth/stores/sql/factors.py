@@ -68,7 +68,7 @@ class SqlFactors:
     def add_pending(self, factor: Factor, *, limit: int) -> bool:
         """Lock the user, delete other pending apps, and insert this one."""
         with self._database.transaction() as connection:
-            user = factor_changes.lock_user(connection, factor.user_id)
+            user = factor_changes.lock_owner(connection, factor.user_id)
             if user is None or user.factor_count >= limit:
                 return False
             connection.execute(_DELETE_PENDING, {"of_user": factor.user_id})
@@ -113,7 +113,7 @@ class SqlFactors:
     ) -> Factor | None:
         """Lock the user, then check and delete."""
         with self._database.transaction() as connection:
-            user = factor_changes.lock_user(connection, user_id)
+            user = factor_changes.lock_owner(connection, user_id)
             names = {"of_id": valid_id(factor_id), "of_user": valid_id(user_id)}
             row = connection.execute(_REMOVABLE, names).first()
             if user is None or row is None:
@@ -133,7 +133,7 @@ class SqlFactors:
     def remove_all(self, user_id: str, *, now: float, effects: Effects = NO_EFFECTS) -> int:
         """Lock the user, then delete."""
         with self._database.transaction() as connection:
-            user = factor_changes.lock_user(connection, user_id)
+            user = factor_changes.lock_owner(connection, user_id)
             if user is None:
                 return 0
             connection.execute(_DELETE_ALL, {"of_user": user.id})

@@ -10,7 +10,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add a column with a constant default, which no table is rewritten for, and two tables."""
+    """Add a column with a constant default, which rewrites no table, and two tables."""
     op.add_column(
         "users", sa.Column("has_roles", sa.Boolean, nullable=False, server_default=sa.false())
     )
@@ -37,7 +37,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget all of it: nobody is an administrator any more."""
+    """Drop them; there are no administrators afterwards."""
     for table in ("user_roles", "roles"):
         op.drop_table(table)
     op.drop_column("users", "has_roles")
