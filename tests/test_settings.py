@@ -74,6 +74,9 @@ MAIL_FROM                    -
 MAIL_TEMPLATES               -
 MAIL_CA_FILE                 -
 PAGES                        -
+PAGES_NAME                   -
+PAGES_LOGO                   -
+PAGES_COLOR                  -
 EMAIL_VERIFICATION           off
 REGISTRATION                 open
 METRICS_TOKEN                -

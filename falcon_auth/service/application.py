@@ -16,9 +16,11 @@ from falcon_auth.api.problems import handle_errors
 from falcon_auth.api.refresh_cookie import RefreshCookie
 from falcon_auth.api.request_middleware import RequestMiddleware
 from falcon_auth.api.resources.factors import factor_routes
+from falcon_auth.errors import ConfigurationError
 from falcon_auth.factors.recency import Recency
 from falcon_auth.keys.service_credentials import ServiceCredentials
-from falcon_auth.pages import ACCOUNT, pages
+from falcon_auth.pages.look import DEFAULT_NAME, Look
+from falcon_auth.pages.site import ACCOUNT, Offer, pages
 from falcon_auth.service.building import build_service
 from falcon_auth.service.service import Clock, Service
 from falcon_auth.settings import Settings
@@ -123,13 +125,27 @@ def _routes(service: Service, clock: Clock) -> routes.Routes:
             if settings.metrics_token or settings.environment != "production"
             else {}
         ),
-        **(factor_routes(service.factors, cookie) if service.factors else {}),
-        **(pages() if settings.serves_pages else {}),
+**(factor_routes(service.factors, cookie) if service.factors else {}),
+        **(_pages(service) if settings.serves_pages else {}),
         **routes.document_routes(
             root_leads_to=ACCOUNT if settings.serves_pages else "/docs",
             without=_fragments_left_out(service),
         ),
     }
+
+
+def _pages(service: Service) -> routes.Routes:
+    settings = service.settings
+    offer = Offer(
+        registration=settings.registration == "open",
+        mail=service.life.by_mail is not None,
+        factors=service.factors is not None,
+    )
+    try:
+        look = Look(settings.pages_name or DEFAULT_NAME, settings.pages_logo, settings.pages_color)
+        return dict(pages(offer, look))
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def _fragments_left_out(service: Service) -> tuple[str, ...]:

@@ -115,6 +115,9 @@ class Fields(BaseSettings):
     mail_templates: Path | None = None
     mail_ca_file: Path | None = None
     pages: bool | None = None  # None: in development.
+    pages_name: str | None = Field(default=None, max_length=40)  # None: `pages.look` has it.
+    pages_logo: Path | None = None
+    pages_color: str | None = None  # Checked with its contrast by `pages.look`.
     email_verification: Literal["off", "optional", "required"] = "off"
     registration: Literal["open", "closed"] = "open"
     metrics_token: SecretStr | None = None

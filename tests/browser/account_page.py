@@ -179,8 +179,9 @@ class Recorder:
         return self.app(environ, start_response)
 
     def posts(self):
-        """The paths that were posted to, in order."""
-        return [each["PATH_INFO"] for each in self.requests if each["REQUEST_METHOD"] == "POST"]
+        """The paths that were posted to, in order, but for the page's offer of passkeys."""
+        paths = [each["PATH_INFO"] for each in self.requests if each["REQUEST_METHOD"] == "POST"]
+        return [path for path in paths if path != f"{API}passkey/options"]
 
     @property
     def text(self):

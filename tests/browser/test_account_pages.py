@@ -78,7 +78,7 @@ def test_in_another_users_session_the_password_of_the_account_is_asked_for(ada, 
     """Who is logged in elsewhere in this browser does not confirm this account."""
     client.register("eve@example.com")
     log_in(ada, email="eve@example.com")
-    ada.sees("Your account")
+    ada.sees("Profile")
 
     ada.open_mail(mails.send("verify", EMAIL))
     ada.presses("Confirm address")
@@ -93,7 +93,7 @@ def test_in_another_users_session_the_password_of_the_account_is_asked_for(ada, 
 
 def test_where_the_session_is_over_the_password_is_asked_for(ada, client, mails):
     log_in(ada)
-    ada.sees("Your account")
+    ada.sees("Profile")
     ada.open_mail(mails.send("verify", EMAIL))
     ada.reads("You are logged in as")
     client.as_user("DELETE", "/api/v1/auth/sessions", client.login())
@@ -128,7 +128,7 @@ def test_in_a_session_an_expired_link_is_replaced_by_one_press(ada, clock, mails
     mail = mails.send("verify", EMAIL)
     clock.advance(hours=25)
     log_in(ada)
-    ada.sees("Your account")
+    ada.sees("Profile")
 
     ada.open_mail(mail)
     ada.presses("Confirm address")
@@ -154,7 +154,7 @@ def test_a_password_is_set_by_link_and_logs_in(ada, client, mails, page, button,
     ada.sees("Log in")
     log_in(ada, NEW_PASSWORD)
 
-    ada.sees("Your account")
+    ada.sees("Profile")
     ada.reads("Confirmed")
     assert client.login().status_code == 401
 
@@ -306,8 +306,8 @@ def test_a_user_logs_in_sees_where_they_are_asks_for_the_mail_and_logs_out(
     ada, client, server, mails
 ):
     log_in(ada)
-    ada.sees("Your account")
-    assert ada.focused == "Your account"  # A screen reader goes on there.
+    ada.sees("Profile")
+    assert ada.focused == "Profile"  # A screen reader goes on there.
     ada.reads(EMAIL)
     ada.reads("Not confirmed")
     ada.presses("Send the mail again")
@@ -325,9 +325,9 @@ def test_a_user_logs_in_sees_where_they_are_asks_for_the_mail_and_logs_out(
 
 def test_a_session_is_its_tabs_alone_and_outlives_a_reload(ada, browser, server):
     log_in(ada)
-    ada.sees("Your account")
+    ada.sees("Profile")
     browser.refresh()
-    ada.sees("Your account")
+    ada.sees("Profile")
 
     first = browser.current_window_handle
     browser.switch_to.new_window("tab")
@@ -339,18 +339,18 @@ def test_a_session_is_its_tabs_alone_and_outlives_a_reload(ada, browser, server)
 
 def test_a_session_goes_on_when_its_access_token_has_expired(ada, browser, clock, server):
     log_in(ada)
-    ada.sees("Your account")
+    ada.sees("Profile")
     clock.advance(minutes=16)
 
     browser.refresh()
 
-    ada.sees("Your account")
+    ada.sees("Profile")
     assert server.posts()[-1] == f"{API}refresh"
 
 
 def test_a_session_that_was_ended_elsewhere_is_over_here(ada, client, browser):
     log_in(ada)
-    ada.sees("Your account")
+    ada.sees("Profile")
     client.as_user("DELETE", "/api/v1/auth/sessions", client.login())
 
     ada.presses("Send the mail again")
@@ -383,7 +383,7 @@ def test_too_many_attempts_say_when_to_come_back(ada):
 
 def test_without_a_network_nothing_is_lost_and_it_says_so(ada):
     log_in(ada)
-    ada.sees("Your account")
+    ada.sees("Profile")
     with ada.offline():
         ada.presses("Log out")
         ada.reads("cannot be reached", where="[role=alert]")
@@ -398,10 +398,10 @@ def test_a_form_that_is_sent_twice_at_once_is_sent_once(ada, browser, server):
     ada.types("E-mail address", EMAIL)
     ada.types("Password", PASSWORD)
 
-    script = "const f = document.getElementById('login-form'); f.requestSubmit(); f.requestSubmit()"
+    script = "const f = document.getElementById('login'); f.requestSubmit(); f.requestSubmit()"
     browser.execute_script(script)
 
-    ada.sees("Your account")
+    ada.sees("Profile")
     assert server.posts() == [f"{API}login"]
 
 
@@ -411,6 +411,10 @@ def test_a_form_that_is_sent_twice_at_once_is_sent_once(ada, browser, server):
 def test_everything_is_done_by_keyboard_alone(ada, browser, mails):
     def keys(*pressed):
         ActionChains(browser).send_keys(*pressed).perform()
+
+    def back(times):
+        chain = ActionChains(browser).key_down(Keys.SHIFT).send_keys(*[Keys.TAB] * times)
+        chain.key_up(Keys.SHIFT).send_keys(Keys.ENTER).perform()
 
     ada.open_mail(mails.send("reset", EMAIL))
     ada.sees("Choose a new password")
@@ -427,8 +431,11 @@ def test_everything_is_done_by_keyboard_alone(ada, browser, mails):
     keys(Keys.TAB, Keys.ENTER)
     ada.sees("Log in")
     keys(Keys.TAB, Keys.TAB, EMAIL, Keys.TAB, NEW_PASSWORD, Keys.ENTER)
-    ada.sees("Your account")
-    keys(Keys.TAB, Keys.ENTER)  # From the heading to the log-out.
+    ada.sees("Profile")
+    back(2)  # From the heading to "Devices".
+    ada.sees("Devices")
+    ada.reads("This device")
+    back(5)  # And to the log-out.
     ada.sees("Log in")
 
 
@@ -462,7 +469,7 @@ def test_every_page_fits_every_screen(ada, browser, mails, size):
         ada.reads("needs the link from a mail")
         assert_fits()
     log_in(ada)
-    ada.sees("Your account")
+    ada.sees("Profile")
     assert_fits()
 
 

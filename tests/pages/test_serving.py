@@ -1,35 +1,66 @@
 """The account pages as files: when they are there, how they are served, what they may not hold."""
 
+import gzip
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import falcon
 import pytest
 from conftest import outcome, settings_for
+from falcon import testing
 
 import falcon_auth.pages
 from falcon_auth.errors import CATALOGUE
-from falcon_auth.pages import PAGES, POLICY, SERVICE_NAME, pages
+from falcon_auth.pages.look import DEFAULT_NAME, Look
+from falcon_auth.pages.site import PAGES, POLICY, Offer, pages
 
 PATHS = sorted(PAGES)
-MAX_BYTES = 60 * 1024  # Of all pages with all they load.
+MAX_BYTES = 60 * 1024  # Of a page with all it loads, without compression; browsers take gzip.
 FILES = "/account/files/"
 FOLDER = Path(falcon_auth.pages.__file__).with_name("files")
-VOID = {"meta", "link", "input", "rect", "path"}  # Elements without an end, or without content.
+VOID = {
+    "meta",
+    "link",
+    "input",
+    "rect",
+    "path",
+    "img",
+}  # Elements without an end, or without content.
+
+
+ALL = Offer(providers=True, activity=True)
 
 
 @pytest.fixture
-def client(make_client):
-    return make_client(pages=True)
+def mail(tmp_path):
+    """Settings that turn mail on."""
+    return {"mail_url": f"file://{tmp_path}", "mail_from": "auth@example.com"}
 
 
-def loaded_by(client, path):
-    """The files that a page and its modules name, by name."""
-    names = set(re.findall(r'(?:href|src)="files/([\w.]+)"', client.simulate_get(path).text))
+@pytest.fixture
+def client(make_client, mail):
+    return make_client(pages=True, **mail)
+
+
+def html_of(offer, look=None):
+    """The account page of a service with these capabilities."""
+    app = falcon.App()
+    app.add_route("/account/", pages(offer, look or Look())["/account/"])
+    return testing.TestClient(app).simulate_get("/account/").text
+
+
+def loaded_by(client, path, *, later=True):
+    """The files that a page and its modules name; those that are imported *later* too."""
+    html = client.simulate_get(path).text
+    names = set(re.findall(r'(?:href|src)="files/([\w.]+)[#"]', html))
+    imports = (
+        r'(?:from|import|import\() ?"\./([\w.]+)"' if later else r'(?:from|import) "\./([\w.]+)"'
+    )
     while True:
         scripts = [name for name in names if name.endswith(".js")]
         texts = [client.simulate_get(FILES + name).text for name in scripts]
-        more = {name for text in texts for name in re.findall(r'from "\./([\w.]+)"', text)}
+        more = {name for text in texts for name in re.findall(imports, text)}
         if more <= names:
             return names
         names |= more
@@ -107,7 +138,41 @@ def test_the_account_page_is_found_without_its_slash_too(client):
 
 
 def test_applications_of_one_process_share_the_files():
-    assert pages() is pages()
+    assert pages(Offer(), Look()) is pages(Offer(), Look())
+
+
+@pytest.mark.parametrize(
+    ("setting", "off", "form"),
+    [
+        ({"registration": "closed"}, "Create an account", "register"),
+        ({"mail_url": None}, "Forgot your password?", "forgot"),
+    ],
+)
+def test_what_is_off_leaves_no_trace_in_the_page(make_client, mail, setting, off, form):
+    on = {"pages": True, **mail}
+    html = make_client(**on).simulate_get("/account/").text
+    without = make_client(**on | setting | ({"mail_from": None} if "mail_url" in setting else {}))
+
+    assert off in html
+    assert f'id="{form}"' in html
+    html = without.simulate_get("/account/").text
+    assert off not in html
+    assert f'id="{form}"' not in html
+
+
+def test_without_factors_the_page_has_none_of_them():
+    html = html_of(Offer(factors=False))
+
+    assert "passkey" not in html.lower()
+    assert 'id="apps"' not in html
+    assert 'id="confirm-password"' in html
+
+
+def test_what_others_build_is_in_the_page_once_it_is_offered():
+    assert 'id="providers"' in html_of(Offer(providers=True))
+    assert 'id="events"' in html_of(Offer(activity=True))
+    assert 'id="providers"' not in html_of(Offer())
+    assert 'id="events"' not in html_of(Offer())
 
 
 # --- How they are served
@@ -144,17 +209,40 @@ def test_files_have_the_types_that_nosniff_asks_for(client, name, media_type):
     assert client.simulate_get(FILES + name).headers["Content-Type"] == media_type
 
 
+@pytest.mark.parametrize("path", [*PATHS, f"{FILES}account.css"])
+def test_a_client_that_takes_gzip_gets_it(client, path):
+    plain = client.simulate_get(path)
+
+    packed = client.simulate_get(path, headers={"Accept-Encoding": "br, gzip"})
+
+    assert gzip.decompress(packed.content) == plain.content
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["ETag"] != plain.headers["ETag"]
+    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+    known = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]}
+    assert client.simulate_get(path, headers=known).status_code == 304
+
+
+@pytest.mark.parametrize("accepted", ["identity", "gzip;q=0", "br, gzip; q=0.0", "x-gzip", ""])
+def test_a_client_that_does_not_take_gzip_gets_none(client, accepted):
+    answer = client.simulate_get("/account/", headers={"Accept-Encoding": accepted})
+
+    assert "Content-Encoding" not in answer.headers
+    assert "<!DOCTYPE html>" in answer.text
+
+
 @pytest.mark.parametrize("name", ["", "layout.html", "verify.html", "..", "..%2f__init__.py"])
 def test_no_other_names_are_served_as_files(client, name):
-    """The fragments of pages are not pages."""
+    """The templates of pages are not pages."""
     assert outcome(client.simulate_get(FILES + name)) == (404, "NOT_FOUND")
 
 
-def test_all_pages_with_all_they_load_have_less_than_60_kib(client):
-    files = set().union(*(loaded_by(client, path) for path in PATHS))
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_with_all_it_loads_has_less_than_60_kib(client, path):
+    """The signed-in area is loaded later; what all of it weighs is measured in a browser."""
+    files = [FILES + name for name in loaded_by(client, path, later=False)]
 
-    size = sum(len(client.simulate_get(FILES + name).content) for name in files)
-    assert size + sum(len(client.simulate_get(path).content) for path in PATHS) < MAX_BYTES
+    assert sum(len(client.simulate_get(each).content) for each in [path, *files]) < MAX_BYTES
 
 
 def test_what_pages_and_modules_name_is_there_and_nothing_else_is(client):
@@ -162,8 +250,7 @@ def test_what_pages_and_modules_name_is_there_and_nothing_else_is(client):
 
     for name in files:
         assert client.simulate_get(FILES + name).status_code == 200, name
-    kept = {path.name for path in FOLDER.iterdir() if path.suffix != ".html"}
-    assert files == kept
+    assert files == {path.name for path in FOLDER.iterdir()}
 
 
 # --- What they hold
@@ -187,7 +274,7 @@ def test_a_page_says_its_language_title_and_name_and_has_landmarks(client, path)
     elements = Elements(html)
 
     assert [each["lang"] for each in elements.all("html")] == ["en"]
-    assert f"<title>{PAGES[path].title} \N{EN DASH} {SERVICE_NAME}</title>" in html
+    assert f"<title>{PAGES[path].title} \N{EN DASH} {DEFAULT_NAME}</title>" in html
     assert len(elements.all("main")) == len(elements.all("header")) == 1
 
 
@@ -202,26 +289,29 @@ def test_no_form_can_put_a_password_into_the_address(client, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_field_has_a_label_a_place_for_its_fault_and_a_word_for_password_managers(
-    client, path
-):
+def test_every_field_has_a_label_and_a_word_for_password_managers(client, path):
     elements = Elements(client.simulate_get(path).text)
     labelled = {each["for"] for each in elements.all("label")}
     ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
 
     assert len(ids) == len(set(ids))
     for field in elements.all("input"):
+        if "hidden" in field:  # For password managers, which save a new password with it.
+            assert field["autocomplete"] == "username"
+            continue
         assert field["id"] in labelled
-        assert f"{field['id']}-fault" in ids
-        assert "required" in field
-        words = {"username", "email"}
+        words = {"username", "username webauthn", "email"}
         if field["type"] == "password":
-            words = {"new-password" if field["name"] == "new_password" else "current-password"}
+            is_new = field["name"] == "new_password" or field["id"] == "register-password"
+            words = {"new-password" if is_new else "current-password"}
+        if field["type"] == "text":
+            words = {"one-time-code", "nickname", "off"}
         assert field["autocomplete"] in words
+        assert ("required" in field) is (field["name"] != "username")
 
 
 def test_every_code_has_a_sentence_for_a_person(client):
-    text = client.simulate_get(f"{FILES}sentences.js").text
+    text = client.simulate_get(f"{FILES}words.js").text
     told = set(re.findall(r"^  ([A-Z_]+):", text, re.MULTILINE))
 
     assert set(CATALOGUE) <= told

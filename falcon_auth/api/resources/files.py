@@ -1,12 +1,14 @@
 """Static files with an ETag, read once at the first request for them.
 
-The documents and the pages use them.
+The documents and the pages use them; the pages' are served in gzip too.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,8 +21,11 @@ from falcon_auth.errors import NotFoundError
 
 MEDIA_CSS = "text/css; charset=utf-8"
 MEDIA_HTML = "text/html; charset=utf-8"
+MEDIA_PNG = "image/png"
 MEDIA_SCRIPT = "text/javascript; charset=utf-8"
 MEDIA_SVG = "image/svg+xml"
+# The coding by name, and not with the weight 0 that refuses it (RFC 9110, 12.5.3).
+_TAKES_GZIP = re.compile(r"(^|,)\s*gzip\s*(;\s*q=(?!0(\.0*)?\s*(,|$))|,|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,19 @@ class File:
 
     media_type: str
     read: Callable[[], bytes]  # Called once, or concurrently by two threads with the same result.
+    packs: bool = (
+        False  # Whether clients that take gzip get it so. It must hold no secret (BREACH).
+    )
 
     @cached_property
     def data(self) -> bytes:
         """The file's content, read at the first use."""
         return self.read()
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The content in gzip; the same bytes in every process."""
+        return gzip.compress(self.data, mtime=0)
 
     @cached_property
     def etag(self) -> str:
@@ -52,7 +65,11 @@ class Shelf:
         """Answer with the file of exactly that name. Raises `NotFoundError`."""
         if name not in self._files:
             raise NotFoundError
-        file, etag = self._files[name], self._files[name].etag
+        file = self._files[name]
+        is_packed = file.packs and bool(_TAKES_GZIP.search(req.get_header("Accept-Encoding") or ""))
+        etag = f"{file.etag}-gzip" if is_packed else file.etag  # Each coding has its own.
+        if file.packs:
+            resp.append_header("Vary", "Accept-Encoding")
         resp.set_header("ETag", f'"{etag}"')
         resp.cache_control = ["no-cache"]
         if self._policy is not None:
@@ -62,7 +79,9 @@ class Shelf:
             resp.status = falcon.HTTP_304
             return
         resp.content_type = file.media_type
-        resp.data = file.data
+        if is_packed:
+            resp.set_header("Content-Encoding", "gzip")
+        resp.data = file.packed if is_packed else file.data
 
 
 @public

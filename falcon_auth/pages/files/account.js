@@ -1,79 +1,98 @@
-// The account: log in, see where one is, log out.
+// The account: who is logged out sees the ways in, who is logged in their account.
 
-import { call } from "./api.js";
+import { Refusal, call } from "./api.js";
 import { onSubmit, reset, tell } from "./form.js";
-import { sentenceOf } from "./sentences.js";
-import { callAsUser, currentUser, logIn, logOut } from "./session.js";
-import { fill, show, when } from "./views.js";
+import { logIn, logInByAutofill, logInByExchange, logInByPasskey } from "./login.js";
+import { hasPasskeys } from "./passkeys.js";
+import { providersReturn, showProviders } from "./providers.js";
+import { adopt, currentUser, logOut, onEnd } from "./session.js";
+import { byId, fill, show, shown, when } from "./views.js";
+import { sentenceOf } from "./words.js";
 
-const LOGGED_OUT_VIEWS = ["login", "forgot"];
-const day = new Intl.DateTimeFormat("en", { dateStyle: "long" });
-const moment = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "short" });
+const FORMS = ["login", "register", "forgot"];
+let home = null; // The module of the signed-in area, loaded for who is logged in.
+const fragment = () => location.hash.slice(1);
 
-function showHome(user) {
-  fill("email", user.email);
-  when("verified", user.email_verified);
-  when("unverified", !user.email_verified);
-  fill("username", user.username ?? "");
-  when("username", user.username !== null);
-  fill("created", day.format(new Date(user.created_at)));
-  when("last-login", user.last_login_at !== null);
-  if (user.last_login_at !== null) fill("last-login", moment.format(new Date(user.last_login_at)));
-  show("home");
+async function enter(user) {
+  home ??= await import("./home.js").catch(() => {
+    throw new Refusal("UNREACHABLE");
+  });
+  for (const form of FORMS) if (byId(form)) reset(form);
+  byId("left").textContent = "";
+  if (FORMS.includes(fragment())) history.replaceState(null, "", location.pathname + location.search);
+  home.showHome(user);
+  home.showSection(fragment());
 }
 
 function showLoggedOut() {
-  const asked = location.hash.slice(1);
-  show(LOGGED_OUT_VIEWS.includes(asked) ? asked : "login");
+  const asked = fragment();
+  show(FORMS.includes(asked) && byId(asked) ? asked : "login");
+  if (shown() === "login") offerAutofill();
+}
+
+async function offerAutofill() {
+  try {
+    const user = await logInByAutofill();
+    if (user !== null) await enter(user);
+  } catch (error) {
+    tell(byId("login"), sentenceOf(error));
+  }
 }
 
 function leave(why = "") {
-  fill("email", ""); // What is hidden is there all the same.
-  show("login");
-  tell(document.getElementById("login-form"), why);
+  home?.hideHome();
+  history.replaceState(null, "", location.pathname + location.search);
+  showLoggedOut();
+  byId("left").textContent = why;
 }
 
-async function open() {
+async function start() {
+  const { code, error, link } = providersReturn;
   try {
+    if (code) return enter(await logInByExchange(code));
     const user = await currentUser();
     if (user === null) showLoggedOut();
-    else showHome(user);
-  } catch (error) {
-    tell(document.getElementById("retry"), sentenceOf(error));
+    else await enter(user);
+    if ((link || error) && user !== null) await home.finishLink(link, error);
+    else if (error) tell(byId("login"), sentenceOf({ code: error }));
+  } catch (refusal) {
+    if (refusal.status > 0 && refusal.status < 500) {
+      showLoggedOut();
+      tell(byId("login"), sentenceOf(refusal));
+      return;
+    }
+    tell(byId("retry"), sentenceOf(refusal));
     show("unreachable");
   }
 }
 
-onSubmit("login-form", async ({ email, password }) => {
-  const user = await logIn(email, password);
-  reset("login-form");
-  history.replaceState(null, "", location.pathname + location.search);
-  showHome(user);
+onSubmit("login", async ({ email, password }) => enter(await logIn(email, password)));
+onSubmit("passkey-login", async () => enter(await logInByPasskey()));
+onSubmit("register", async ({ email, password }) => {
+  const answer = await call("POST", "auth/register", { body: { email, password } });
+  if (answer.access_token) return enter(await adopt(answer));
+  reset("register"); // The address has to be confirmed first.
+  fill("email", email);
+  show("registered");
 });
-onSubmit("forgot-form", async ({ email }) => {
+onSubmit("forgot", async ({ email }) => {
   await call("POST", "auth/password/forgot", { body: { email } });
   fill("email", email);
   show("sent");
 });
-onSubmit("retry", open);
+onSubmit("retry", start);
 onSubmit("logout", async () => {
   await logOut();
   leave();
 });
-onSubmit("resend", async () => {
-  const notice = document.querySelector("#resend .notice");
-  notice.textContent = "";
-  try {
-    await callAsUser("POST", "auth/email/verification");
-  } catch (error) {
-    if ((await currentUser()) !== null) throw error;
-    leave(sentenceOf(error));
-    return;
-  }
-  notice.textContent = "The mail is on its way. It may take a minute.";
+onEnd((code) => leave(sentenceOf({ code })));
+addEventListener("hashchange", () => {
+  if (shown() === "home") home.showSection(fragment());
+  else showLoggedOut();
 });
 
-addEventListener("hashchange", () => {
-  if (document.querySelector('[data-view="home"]').hidden) showLoggedOut();
-});
-await open();
+when("passkeys", hasPasskeys());
+when("no-passkeys", !hasPasskeys());
+when("other-ways", hasPasskeys());
+showProviders();
+await start();

@@ -1,22 +1,15 @@
 // The public API, as these pages use it.
 
 // From where this file was loaded, so that a proxy may put a prefix before all paths.
-const API = new URL("../../api/v1/", import.meta.url);
+export const API = new URL("../../api/v1/", import.meta.url);
 const PATIENCE_MS = 30_000;
 
-// Codes of our own, for what no problem document tells.
-export const UNREACHABLE = "UNREACHABLE";
-export const UNEXPECTED = "UNEXPECTED";
-
-/** Why a call did not succeed; `errors` are the violations of a 422, `retryAfter` is in seconds. */
+/** Why a call did not succeed. `problem` is the problem document, `retryAfter` is in seconds. */
 export class Refusal extends Error {
-  constructor(status, code, { errors = [], retryAfter = null } = {}) {
+  constructor(code, { status = 0, problem = {}, retryAfter = null } = {}) {
     super(code);
     this.name = "Refusal";
-    this.status = status;
-    this.code = code;
-    this.errors = errors;
-    this.retryAfter = retryAfter;
+    Object.assign(this, { code, status, problem, retryAfter });
   }
 }
 
@@ -38,7 +31,7 @@ export async function call(method, path, { body, token } = {}) {
     });
     text = await response.text();
   } catch {
-    throw new Refusal(0, UNREACHABLE);
+    throw new Refusal("UNREACHABLE");
   }
   const answer = parse(text);
   if (!response.ok) throw refusalOf(response, answer);
@@ -56,6 +49,6 @@ function parse(text) {
 function refusalOf(response, problem) {
   const seconds = Number.parseInt(response.headers.get("Retry-After"), 10);
   const retryAfter = Number.isNaN(seconds) ? null : seconds;
-  const code = typeof problem?.code === "string" ? problem.code : UNEXPECTED;
-  return new Refusal(response.status, code, { errors: problem?.errors, retryAfter });
+  const code = typeof problem?.code === "string" ? problem.code : "UNEXPECTED";
+  return new Refusal(code, { status: response.status, problem: problem ?? {}, retryAfter });
 }

@@ -1,9 +1,10 @@
 // Confirms a change of address, by the link that went to the new one.
 
-import { Refusal, call } from "./api.js";
+import { call } from "./api.js";
 import { onSubmit, reset } from "./form.js";
 import { forgetLink, linkToken, whyDead, whyMissing } from "./link.js";
-import { callAsUser, logIn } from "./session.js";
+import { logIn } from "./login.js";
+import { callAsUser } from "./session.js";
 import { fill, show } from "./views.js";
 
 const REASONS = {
@@ -19,7 +20,7 @@ function giveUp(reason) {
 }
 
 function whyUseless(error) {
-  return (error instanceof Refusal && REASONS[error.code]) || whyDead(error);
+  return REASONS[error.code] ?? whyDead(error);
 }
 
 onSubmit("confirm", async () => {

@@ -2,8 +2,6 @@
 // sees, and leaves the address bar before anything else happens. The tab's sessionStorage keeps it
 // until it is spent: phones drop pages in the background and load them again.
 
-import { Refusal } from "./api.js";
-
 const KEY = `falcon-auth.link:${location.pathname}`;
 const found = new URLSearchParams(location.hash.slice(1)).get("token");
 
@@ -32,8 +30,7 @@ export const forgetLink = () => sessionStorage.removeItem(KEY);
 
 /** Return a sentence that says why the link does not work; null if the error is not about the link. */
 export function whyDead(error) {
-  if (!(error instanceof Refusal)) return null;
-  const isNoToken = error.errors.some(({ pointer }) => pointer === "/token");
+  const isNoToken = error.problem?.errors?.some(({ pointer }) => pointer === "/token");
   return REASONS[isNoToken ? "TOKEN_INVALID" : error.code] ?? null;
 }
 

@@ -3,8 +3,9 @@
 import { call } from "./api.js";
 import { onSubmit, reset, tell } from "./form.js";
 import { forgetLink, linkToken, whyDead, whyMissing } from "./link.js";
-import { callAsUser, currentUser, logIn } from "./session.js";
-import { fill, show, when } from "./views.js";
+import { logIn } from "./login.js";
+import { callAsUser, currentUser } from "./session.js";
+import { byId, fill, show, when } from "./views.js";
 
 const ANOTHER_USER =
   "This mail was sent for a different account from the one that you are logged in to. Enter the password of that account.";
@@ -20,8 +21,8 @@ function setUser(found) {
 
 function askForPassword(why) {
   setUser(null);
-  document.getElementById("password").focus();
-  tell(document.getElementById("verify"), why);
+  byId("verify-password").focus();
+  tell(byId("verify"), why);
 }
 
 function finish() {
@@ -51,13 +52,14 @@ async function confirm({ password }) {
       askForPassword(ANOTHER_USER);
       return;
     }
+    if (error.code === "SESSION_OVER") {
+      askForPassword("");
+      return;
+    }
     const reason = whyDead(error);
     if (reason === null) throw error;
-    // The codes for an ended session and for an invalid link are the same.
-    const wasUser = user !== null;
-    setUser(await currentUser());
-    if (wasUser && user === null) askForPassword("");
-    else giveUp(reason);
+    setUser(await currentUser()); // Its address may have been confirmed meanwhile.
+    giveUp(reason);
   }
 }
 

@@ -1,25 +1,36 @@
-// A page shows one view at a time: the element with that `data-view`.
+// What is shown: one view of a page at a time, and texts that come from the service.
 
-const views = [...document.querySelectorAll("[data-view]")];
 const service = document.querySelector(".brand").textContent.trim();
 let isFirst = true;
 
-/** Show one view. Its heading names the page and takes the focus, so that it is read out. */
-export function show(name) {
-  for (const view of views) view.hidden = view.dataset.view !== name;
-  const heading = document.querySelector(`[data-view="${name}"] h1`);
+/** Show the element with that `data-view` (or `data-section`) and hide its siblings. */
+export function show(name, kind = "view") {
+  for (const each of document.querySelectorAll(`[data-${kind}]`)) each.hidden = each.dataset[kind] !== name;
+  const heading = document.querySelector(`[data-${kind}="${name}"] h1`);
   document.title = `${heading.textContent} – ${service}`;
-  // Not when the page opens, because a screen reader then begins at its top.
+  // A screen reader reads the heading out. Not when the page opens: it then begins at the top.
   if (!isFirst) heading.focus();
   isFirst = false;
 }
 
-/** Fill every element with that `data-text`. */
+/** Return the name of the view that is shown. */
+export const shown = () => document.querySelector("[data-view]:not([hidden])")?.dataset.view;
+
+/** Fill every element with that `data-text`; fields with that `data-value`. */
 export function fill(name, text) {
   for (const each of document.querySelectorAll(`[data-text="${name}"]`)) each.textContent = text;
+  for (const each of document.querySelectorAll(`[data-value="${name}"]`)) each.value = text;
 }
 
 /** Show or hide every element with that `data-when`. */
 export function when(name, isSo) {
   for (const each of document.querySelectorAll(`[data-when="${name}"]`)) each.hidden = !isSo;
 }
+
+/** Tell in passing what has been done. */
+export function say(sentence) {
+  document.getElementById("said").textContent = sentence;
+}
+
+/** Return the element with that id. */
+export const byId = (id) => document.getElementById(id);
