@@ -125,7 +125,7 @@ def _routes(service: Service, clock: Clock) -> routes.Routes:
             if settings.metrics_token or settings.environment != "production"
             else {}
         ),
-**(factor_routes(service.factors, cookie) if service.factors else {}),
+        **(factor_routes(service.factors, cookie) if service.factors else {}),
         **(_pages(service) if settings.serves_pages else {}),
         **routes.document_routes(
             root_leads_to=ACCOUNT if settings.serves_pages else "/docs",

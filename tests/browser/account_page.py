@@ -25,6 +25,8 @@ for chatty in ("selenium", "urllib3"):
 PATIENCE = 20  # Seconds until something that does not appear counts as missing.
 SIZES = {"phone": (320, 640), "tablet": (768, 1024), "desktop": (1280, 900)}
 API = "/api/v1/auth/"
+# What a page asks for when it opens: whether there is a session, and what passkeys are asked with.
+OPENING = {f"{API}refresh", f"{API}passkey/options"}
 # A link of each kind, the heading it opens, and the endpoint that its button posts to.
 LINKS = {
     "verify": ("Confirm your address", f"{API}email/verify"),
@@ -64,8 +66,9 @@ class Visitor:
         self.browser.get(mail.link)
 
     def forget(self):
-        """Be in a new tab, as far as pages can tell."""
+        """Be a new browser, as far as pages can tell."""
         self.browser.execute_script("sessionStorage.clear()")
+        self.browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
 
     def sees(self, heading):
         """Wait until the page shows this heading of the first order."""
@@ -125,7 +128,7 @@ class Visitor:
         return [each["message"] for each in entries if each["source"] != "network"]
 
     def kept(self):
-        """All that the browser keeps of the pages beyond the tab."""
+        """All that scripts can read and the browser keeps beyond the tab."""
         script = "return [JSON.stringify(localStorage), document.cookie]"
         return self.browser.execute_script(script)
 
@@ -179,9 +182,9 @@ class Recorder:
         return self.app(environ, start_response)
 
     def posts(self):
-        """The paths that were posted to, in order, but for the page's offer of passkeys."""
+        """The paths that were posted to, in order, but for what every page asks when it opens."""
         paths = [each["PATH_INFO"] for each in self.requests if each["REQUEST_METHOD"] == "POST"]
-        return [path for path in paths if path != f"{API}passkey/options"]
+        return [path for path in paths if path not in OPENING]
 
     @property
     def text(self):

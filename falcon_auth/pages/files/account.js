@@ -5,7 +5,7 @@ import { onSubmit, reset, tell } from "./form.js";
 import { logIn, logInByAutofill, logInByExchange, logInByPasskey } from "./login.js";
 import { hasPasskeys } from "./passkeys.js";
 import { providersReturn, showProviders } from "./providers.js";
-import { adopt, currentUser, logOut, onEnd } from "./session.js";
+import { adopt, currentUser, logOut, onEnd, requestTokens } from "./session.js";
 import { byId, fill, show, shown, when } from "./views.js";
 import { sentenceOf } from "./words.js";
 
@@ -69,8 +69,8 @@ async function start() {
 onSubmit("login", async ({ email, password }) => enter(await logIn(email, password)));
 onSubmit("passkey-login", async () => enter(await logInByPasskey()));
 onSubmit("register", async ({ email, password }) => {
-  const answer = await call("POST", "auth/register", { body: { email, password } });
-  if (answer.access_token) return enter(await adopt(answer));
+  const answer = await requestTokens("auth/register", { email, password });
+  if (answer.access_token) return enter(adopt(answer));
   reset("register"); // The address has to be confirmed first.
   fill("email", email);
   show("registered");

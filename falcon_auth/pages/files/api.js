@@ -25,7 +25,7 @@ export async function call(method, path, { body, token } = {}) {
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
-      credentials: "omit",
+      credentials: "same-origin", // The cookie of the session, which only its own endpoints get.
       redirect: "error",
       signal: AbortSignal.timeout(PATIENCE_MS),
     });

@@ -4,7 +4,7 @@ import { Refusal, call } from "./api.js";
 import { CANCELLED } from "./form.js";
 import { stopWaiting, usePasskey, waitForPasskey } from "./passkeys.js";
 import { offerProofs, onProof } from "./proofs.js";
-import { adopt, isOver } from "./session.js";
+import { adopt, isOver, requestTokens } from "./session.js";
 import { byId, show, shown } from "./views.js";
 
 let pending = null; // The log-in that lacks its factor: challenge, resolve, reject.
@@ -31,13 +31,13 @@ const askAnyPasskey = () => call("POST", "auth/passkey/options");
 async function open(path, body) {
   let tokens;
   try {
-    tokens = await call("POST", path, { body });
+    tokens = await requestTokens(path, body);
   } catch (error) {
     if (error.code !== "SECOND_FACTOR_REQUIRED") throw error;
     tokens = await askForFactor(error.problem);
   }
   stopWaiting();
-  return await adopt(tokens);
+  return adopt(tokens);
 }
 
 async function askForFactor({ challenge, factors }) {
@@ -59,7 +59,7 @@ async function askForFactor({ challenge, factors }) {
 async function finish(proof) {
   const { challenge, resolve, reject } = pending;
   try {
-    resolve(await call("POST", "auth/login/factor", { body: { challenge, ...proof } }));
+    resolve(await requestTokens("auth/login/factor", { challenge, ...proof }));
   } catch (error) {
     if (!isOver(error)) throw error;
     reject(new Refusal("CHALLENGE_OVER"));

@@ -1,56 +1,54 @@
-// The session of this tab. Its tokens are in the tab's sessionStorage: they survive a reload, end
-// with the tab, and no other tab sees them.
+// The user's session in this browser, one for all tabs. The refresh token is in a cookie that no script can
+// read; the access token is in a variable of each tab. One tab at a time changes the cookie (Web Locks).
 
 import { Refusal, call } from "./api.js";
 
-const KEY = "falcon-auth.session";
 const MARGIN_MS = 30_000; // An access token with less than that left is renewed first.
 const OVER = ["MISSING_TOKEN", "TOKEN_EXPIRED", "TOKEN_INVALID", "TOKEN_REUSED", "TOKEN_REVOKED"];
 
-let renewal = null; // While one runs: two calls at once must not spend the token twice.
+// The tabs tell each other of a log-in, a new access token and a log-out: {current, reason}.
+const tabs = new BroadcastChannel("falcon-auth.session");
+let current = null; // {token, renewAt, user}: user is the id. Null where nobody is known to be logged in.
 let tellEnd = () => {};
 
-const load = () => JSON.parse(sessionStorage.getItem(KEY));
-const forget = () => sessionStorage.removeItem(KEY);
+tabs.onmessage = ({ data }) => {
+  const isAnother = current !== null && current.user !== data.current?.user;
+  current = data.current;
+  if (isAnother) tellEnd(data.reason ?? "SESSION_OVER");
+};
 
 /** Whether a refusal says that a token is of no use. */
 export const isOver = (error) => OVER.includes(error.code);
 
-/** Have `listener` called with the reason when the session is over without a log-out here. */
+/** Have `listener` called with the reason when the session is over without a log-out in this tab. */
 export function onEnd(listener) {
   tellEnd = listener;
 }
 
-/** Keep the tokens of a log-in or registration; an earlier session ends. Resolves to the user. */
-export async function adopt(tokens) {
-  const former = load();
-  keep(tokens);
-  if (former !== null) await call("POST", "auth/logout", { body: { refresh_token: former.refresh_token } }).catch(() => {});
+/** Log in: send a request that is answered with tokens. Resolves to the answer, for adopt(). */
+export const requestTokens = (path, body) =>
+  alone(() => call("POST", path, { body: { ...body, session: "cookie" } }));
+
+/** Begin the session that requestTokens() was answered with. Returns the user. */
+export function adopt(tokens) {
+  publish(tokens, tokens.user.id);
   return tokens.user;
 }
 
-/** Keep tokens of the session; a step-up has no refresh token. */
-export function keep({ access_token, refresh_token = load().refresh_token, expires_in }) {
-  // By this device's own clock, which need not agree with the service's.
-  const renewAt = Date.now() + expires_in * 1000 - MARGIN_MS;
-  sessionStorage.setItem(KEY, JSON.stringify({ access_token, refresh_token, renewAt }));
-}
+/** Keep the new access token of a step-up. */
+export const keep = (token) => publish(token, current.user);
 
-/** End the session. If the service cannot be reached, keeps the session and rejects with a Refusal. */
-export async function logOut() {
-  const { refresh_token } = load() ?? {};
-  try {
-    if (refresh_token) await call("POST", "auth/logout", { body: { refresh_token } });
-  } catch (error) {
-    if (!isOver(error)) throw error;
-  }
-  forget();
-}
+/** End the session, in all tabs. If the service cannot be reached, rejects with a Refusal. */
+export const logOut = () =>
+  alone(async () => {
+    await call("POST", "auth/logout", { body: {} }).catch(unlessOver);
+    tell(null);
+  });
 
-/** Forget the session, which is over; `code` says why. */
-export function endSession(code = "SESSION_OVER") {
-  forget();
-  tellEnd(code);
+/** Forget the session, which has been ended; `reason` is a code that says why. */
+export function endSession(reason) {
+  tell(null, reason);
+  tellEnd(reason);
 }
 
 /** Send one request as the user. Rejects with a Refusal: SESSION_OVER where the session is. */
@@ -58,52 +56,63 @@ export async function callAsUser(method, path, body) {
   try {
     return await send(method, path, body);
   } catch (error) {
-    // The token that a body holds may be the one that is wrong.
-    if (!isOver(error) || (await currentUser()) !== null) throw error;
-    endSession();
+    if (!isOver(error) || current !== null) throw error;
+    tellEnd("SESSION_OVER");
     throw new Refusal("SESSION_OVER");
   }
 }
 
 /** Return the user; null where there is none, or the session is over. */
 export async function currentUser() {
-  if (load() === null) return null;
   try {
     return await send("GET", "protected/profile");
   } catch (error) {
-    if (!isOver(error)) throw error;
-    forget();
+    unlessOver(error);
     return null;
   }
 }
 
 async function send(method, path, body) {
+  if (current === null || Date.now() > current.renewAt) await renew(current);
+  const used = current;
   try {
-    return await call(method, path, { body, token: await accessToken() });
+    return await call(method, path, { body, token: used.token });
   } catch (error) {
-    if (error.code !== "TOKEN_EXPIRED") throw error;
-    // The device slept, or its clock was set back.
-    return await call(method, path, { body, token: await renew() });
+    unlessOver(error);
+    await renew(used); // The device slept. Where the session is over, this rejects.
+    if (current.user !== used.user) throw error; // Somebody else has logged in meanwhile.
+    return await call(method, path, { body, token: current.token });
   }
 }
 
-async function accessToken() {
-  const session = load();
-  if (session === null) throw new Refusal("MISSING_TOKEN");
-  return Date.now() < session.renewAt ? session.access_token : await renew();
+// Get another access token than `used`, unless another tab has done so meanwhile.
+const renew = (used) =>
+  alone(async () => {
+    if (current !== used) {
+      if (current === null) throw new Refusal("MISSING_TOKEN");
+      return;
+    }
+    try {
+      const tokens = await call("POST", "auth/refresh", { body: {} });
+      publish(tokens, tokens.user.id);
+    } catch (error) {
+      if (isOver(error)) tell(null); // Anything else may pass.
+      throw error;
+    }
+  });
+
+const alone = (work) => navigator.locks.request("falcon-auth.session", work);
+
+function publish({ access_token, expires_in }, user) {
+  // By this device's own clock, which need not agree with the service's.
+  tell({ token: access_token, renewAt: Date.now() + expires_in * 1000 - MARGIN_MS, user });
 }
 
-function renew() {
-  renewal ??= (async () => {
-    try {
-      const { refresh_token } = load() ?? {};
-      if (!refresh_token) throw new Refusal("MISSING_TOKEN");
-      const tokens = await call("POST", "auth/refresh", { body: { refresh_token } });
-      keep(tokens);
-      return tokens.access_token;
-    } finally {
-      renewal = null;
-    }
-  })();
-  return renewal;
+function tell(next, reason) {
+  current = next;
+  tabs.postMessage({ current, reason });
+}
+
+function unlessOver(error) {
+  if (!isOver(error)) throw error;
 }
