@@ -13,8 +13,11 @@ from processes import clean_environment
 from falcon_auth.keys.service_credentials import make_credential
 
 FOLDER = Path(__file__).with_name("fuzz")
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "40"))  # `make fuzz` sets it to run long.
-SLACK = 60  # Seconds to start and to finish what was begun.
+# `make fuzz` goes on with chance for so many seconds. Elsewhere the same few requests of each
+# kind are sent, so that neither chance nor a busy machine decides what is tried.
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "0"))
+AMOUNT = ("--max-time", str(SECONDS)) if SECONDS else ("--max-examples", "8", "--seed", "1")
+PATIENCE = SECONDS + 200  # Seconds to start and to finish what was begun.
 # What no generated request comes to: it takes a token of a mail, a code, or a passkey.
 OUT_OF_REACH = {
     ("POST", "/api/v1/auth/password/reset"),
@@ -29,7 +32,7 @@ OUT_OF_REACH = {
 }
 
 
-def run_schemathesis(service, folder, *, phases, token, seconds):
+def run_schemathesis(service, folder, *, phases, token):
     """Run it against a service; return what it printed, which `make fuzz` shows."""
     run = subprocess.run(
         [
@@ -39,7 +42,7 @@ def run_schemathesis(service, folder, *, phases, token, seconds):
             *("--checks", "all", "--mode", "all", "--continue-on-failure"),
             *("--suppress-health-check", "too_slow"),  # That is the machine's affair.
             *("--phases", phases),
-            *("--max-time", str(seconds)),
+            *AMOUNT,
         ],
         cwd=folder,
         env=clean_environment(
@@ -47,7 +50,7 @@ def run_schemathesis(service, folder, *, phases, token, seconds):
         ),
         capture_output=True,
         text=True,
-        timeout=seconds + SLACK,
+        timeout=PATIENCE,
         check=False,
     )
     sys.stdout.write(run.stdout)
@@ -57,7 +60,7 @@ def run_schemathesis(service, folder, *, phases, token, seconds):
     return run.stdout
 
 
-@pytest.mark.timeout(SECONDS + 2 * SLACK)
+@pytest.mark.timeout(PATIENCE + 20)
 def test_no_request_gets_what_the_document_does_not_say(start_service, tmp_path):
     """All of Schemathesis's checks, on positive and negative data and along the links."""
     token, credential = make_credential("fuzz")
@@ -65,9 +68,7 @@ def test_no_request_gets_what_the_document_does_not_say(start_service, tmp_path)
         RATE_LIMIT_ENABLED="false", VALIDATE_RESPONSES="true", INTROSPECTION_TOKENS=credential
     )
 
-    printed = run_schemathesis(
-        service, tmp_path, phases="examples,coverage,fuzzing,stateful", token=token, seconds=SECONDS
-    )
+    printed = run_schemathesis(service, tmp_path, phases="examples,fuzzing,stateful", token=token)
 
     operations = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)", printed)
     assert operations, printed
@@ -89,7 +90,7 @@ def test_no_request_gets_what_the_document_does_not_say(start_service, tmp_path)
     } - OUT_OF_REACH <= succeeded
 
 
-@pytest.mark.timeout(SECONDS + 2 * SLACK)
+@pytest.mark.timeout(PATIENCE + 20)
 def test_with_every_capability_on_no_request_gets_what_the_document_does_not_say(
     start_service, tmp_path
 ):
@@ -107,4 +108,4 @@ def test_with_every_capability_on_no_request_gets_what_the_document_does_not_say
         JWT_ISSUER="https://auth.example.com",
     )
 
-    run_schemathesis(service, tmp_path, phases="examples,coverage", token=token, seconds=SECONDS)
+    run_schemathesis(service, tmp_path, phases="examples,coverage", token=token)

@@ -14,6 +14,10 @@ TOKEN = "eyJ"  # How every JWT begins: base64 of `{"`.
 PATIENCE = 10.0  # Seconds.
 _numbers = itertools.count()
 _turns = itertools.count()
+# Answers to requests that changed nothing; a 401 may come of a replay, which ends a session.
+UNTOUCHED = {400, 404, 405, 406, 413, 415, 422}
+_users: dict[str, dict] = {}  # By the Authorization header that is theirs.
+_unharmed: list[dict] = []  # Those whom another request may come from.
 _owners: dict[str, str] = {}  # By session id: the Authorization header that lists it.
 
 # Reserved names (`.test`, `.example`) are refused, which `format: email` does not say.
@@ -43,12 +47,16 @@ def put_right(case, user):
 
 @schemathesis.auth(refresh_interval=None)
 class FreshUser:
-    """A user of its own for each request: one may end the sessions of the user it comes from."""
+    """A user for each request, whose sessions no request before may have ended."""
 
     def get(self, case, ctx):
+        if _unharmed:
+            return _unharmed.pop()
         body = {"email": f"fuzz-{next(_numbers)}@example.com", "password": PASSWORD}
         url = case.operation.schema.get_base_url().rstrip("/") + "/api/v1/auth/register"
-        return body | requests.post(url, json=body, timeout=PATIENCE).json()
+        user = body | requests.post(url, json=body, timeout=PATIENCE).json()
+        _users[f"Bearer {user['access_token']}"] = user
+        return user
 
     def set(self, case, data, ctx):
         if case.operation.label == "POST /api/v1/auth/introspect":  # A service asks, not a user.
@@ -65,7 +73,13 @@ class FreshUser:
 
 @schemathesis.hook
 def after_call(context, case, response):
-    """Remember who may end a session: links carry answers on, but not who asked."""
+    """Remember whose sessions live on, and who may end which.
+
+    Links carry answers on, but not who asked.
+    """
+    user = _users.get(response.request.headers.get("Authorization"))
+    if user and user not in _unharmed and response.status_code in UNTOUCHED:
+        _unharmed.append(user)
     if (
         case.operation.label == "GET /api/v1/auth/sessions"
         and response.status_code == HTTPStatus.OK
