@@ -8,7 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from processes import clean_environment
+from processes import UNMEASURED, clean_environment
 
 from falcon_auth.keys.service_credentials import make_credential
 
@@ -46,7 +46,7 @@ def run_schemathesis(service, folder, *, phases, token):
         ],
         cwd=folder,
         env=clean_environment(
-            PYTHONPATH=str(FOLDER), SCHEMATHESIS_HOOKS="hooks", SERVICE_TOKEN=token
+            PYTHONPATH=str(FOLDER), SCHEMATHESIS_HOOKS="hooks", SERVICE_TOKEN=token, **UNMEASURED
         ),
         capture_output=True,
         text=True,
@@ -65,7 +65,10 @@ def test_no_request_gets_what_the_document_does_not_say(start_service, tmp_path)
     """All of Schemathesis's checks, on positive and negative data and along the links."""
     token, credential = make_credential("fuzz")
     service = start_service(
-        RATE_LIMIT_ENABLED="false", VALIDATE_RESPONSES="true", INTROSPECTION_TOKENS=credential
+        RATE_LIMIT_ENABLED="false",
+        VALIDATE_RESPONSES="true",
+        INTROSPECTION_TOKENS=credential,
+        **UNMEASURED,
     )
 
     printed = run_schemathesis(service, tmp_path, phases="examples,fuzzing,stateful", token=token)
@@ -106,6 +109,7 @@ def test_with_every_capability_on_no_request_gets_what_the_document_does_not_say
         MAIL_FROM="auth@example.com",
         PAGES="true",
         JWT_ISSUER="https://auth.example.com",
+        **UNMEASURED,
     )
 
     run_schemathesis(service, tmp_path, phases="examples,coverage", token=token)

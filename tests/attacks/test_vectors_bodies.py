@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from conftest import EMAIL, PASSWORD, Client, outcome, settings_for
+from processes import UNMEASURED
 from vectors import load, naughty_strings, needs_vectors
 
 from falcon_auth.service import create_app
@@ -172,7 +173,7 @@ def test_naughty_session_ids_are_not_found(open_client, logged):
 
 def test_naughty_bytes_on_the_wire(start_service):
     """Raw, past every client's own scruples; waitress may refuse them in its own plain text."""
-    service = start_service(RATE_LIMIT_ENABLED="false", VALIDATE_RESPONSES="true")
+    service = start_service(RATE_LIMIT_ENABLED="false", VALIDATE_RESPONSES="true", **UNMEASURED)
     requests = [
         b"GET /%s HTTP/1.1\r\n\r\n",
         b"GET /schemas/%s HTTP/1.1\r\n\r\n",

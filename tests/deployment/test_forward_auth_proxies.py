@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 from databases import missing
-from processes import PASSWORD, PATIENCE, ROOT, Answer, eventually, free_port
+from processes import PASSWORD, PATIENCE, ROOT, UNMEASURED, Answer, eventually, free_port
 
 SAMPLES = ROOT / "deploy" / "forward-auth"
 FORGED = {
@@ -138,7 +138,7 @@ class Proxy:
 
 @pytest.fixture(params=COMMANDS)
 def proxy(request, tmp_path, start_service, orders):
-    port, service = free_port(), start_service()
+    port, service = free_port(), start_service(**UNMEASURED)
     command = COMMANDS[request.param](tmp_path, port, service.port, orders)
     home = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
     with (tmp_path / "proxy.log").open("wb") as log:

@@ -18,7 +18,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from databases import missing
-from processes import PASSWORD, PATIENCE, ROOT, eventually, free_port, read_answer, service_starter
+from processes import (
+    PASSWORD,
+    PATIENCE,
+    ROOT,
+    UNMEASURED,
+    eventually,
+    free_port,
+    read_answer,
+    service_starter,
+)
 
 CLIENT = "127.0.0.2"  # Another one than nginx's own, which the service trusts.
 HSTS = "Strict-Transport-Security"
@@ -130,7 +139,8 @@ def nginx(tmp_path, sqlite_url):
         missing("nginx (Debian's package `nginx`)")
     https_port, http_port = free_port(), free_port()
     with service_starter(tmp_path) as start:
-        services = [start(DATABASE_URL=sqlite_url, TRUSTED_PROXIES="127.0.0.1") for _ in range(2)]
+        settings = {"DATABASE_URL": sqlite_url, "TRUSTED_PROXIES": "127.0.0.1"} | UNMEASURED
+        services = [start(**settings) for _ in range(2)]
         main, certificate = write_configuration(tmp_path, services, https_port, http_port)
         with (tmp_path / "nginx.log").open("wb") as log:
             process = subprocess.Popen(

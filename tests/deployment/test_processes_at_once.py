@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from databases import database_for, race
-from processes import ROOT, eventually, service_starter
+from processes import ROOT, UNMEASURED, eventually, service_starter
 
 from falcon_auth.factors.encryption import make_key
 from falcon_auth.stores.sql.database import open_engine
@@ -43,6 +43,7 @@ def gunicorn(tmp_path_factory, migrated_postgres_url):
             HASH_QUEUE_SIZE="7",
             HASH_WORKERS="1",
             ENCRYPTION_KEYS=make_key(),
+            **UNMEASURED,
         )
         assert eventually(lambda: started_workers(service) == WORKERS)
         yield service

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from postgres import PostgresServer
-from processes import PATIENCE, eventually
+from processes import PATIENCE, UNMEASURED, eventually
 from sqlalchemy import make_url
 
 ROUNDS = 4
 AT_ONCE = 50
 SOON = 1.0  # Seconds: less than any wait for a database.
-UNLIMITED = {"RATE_LIMIT_ENABLED": "false"}
+UNLIMITED = {"RATE_LIMIT_ENABLED": "false"} | UNMEASURED
 
 
 @pytest.fixture(scope="session")

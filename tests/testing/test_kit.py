@@ -11,7 +11,7 @@ from pathlib import Path
 import jwt
 import pytest
 from conftest import outcome
-from processes import ROOT, clean_environment, run_python
+from processes import ROOT, UNMEASURED, clean_environment, run_python
 
 from falcon_auth.api.response_contract import ContractBrokenError
 from falcon_auth.testing import refuse_outside_tests
@@ -24,7 +24,7 @@ PATIENCE = 60.0
 
 def run_pytest(folder, *arguments, **environment):
     """Run pytest in *folder* as somebody would who has the package installed, and no more."""
-    environment = {"PYTHONPATH": ""} | environment
+    environment = {"PYTHONPATH": ""} | UNMEASURED | environment
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
@@ -354,7 +354,7 @@ def test_what_is_installed_is_complete(tmp_path):
             *("--target", str(site), str(source)),
         ],
         cwd=tmp_path,
-        env=clean_environment(PYTHONPATH="", TMPDIR=str(tmp_path)),
+        env=clean_environment(PYTHONPATH="", TMPDIR=str(tmp_path), **UNMEASURED),
         capture_output=True,
         text=True,
         timeout=PATIENCE,
