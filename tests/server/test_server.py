@@ -19,12 +19,13 @@ from threading import Event, Thread
 from typing import NamedTuple
 
 import pytest
+from stopwatch import timed
 
 from falcon_auth.server import Limits, Server, serve
 from falcon_auth.server.limits import affordable_connections
 from falcon_auth.server.refusals import plain_refusal
 
-PATIENCE = 5.0  # Real seconds until something that never comes counts as missing.
+PATIENCE = 20.0  # Real seconds until something that never comes counts as missing.
 HELLO = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
 HOLD = b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n"
 BIG_CHUNK = bytes(1 << 20)
@@ -683,9 +684,9 @@ def test_a_thousand_silent_and_two_hundred_dripping_clients_delay_nobody(house_o
 
     durations = []
     for _ in range(10):
-        start = time.monotonic()
-        assert house.client().ask(HELLO).status == 200
-        durations.append(time.monotonic() - start)
+        answer, took = timed(lambda: house.client().ask(HELLO))
+        assert answer.status == 200
+        durations.append(took.had)
     enough.set()
     dripping.join()
 
