@@ -54,6 +54,7 @@ COMMANDS = {
         "outbox",
         "List undelivered messages, and retry failed ones.",
     ),
+    "roles": _Lazy("roles", "roles", "List, define and delete roles."),
     "secret": _Lazy(
         "keys",
         "secret",
@@ -69,7 +70,7 @@ COMMANDS = {
     "users": _Lazy(
         "users",
         "users",
-        "List, show, create, invite, disable, enable, delete, import and export users.",
+        "List, show, create, invite, disable, enable, delete, import, export users; grant roles.",
     ),
 }
 

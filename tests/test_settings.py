@@ -66,6 +66,8 @@ TRUSTED_PROXIES              -
 PUBLIC_URL                   -
 ENCRYPTION_KEYS              -
 RECENT_LOGIN_MINUTES         10
+SCOPES                       -
+FACTOR_REQUIRED_ROLES        -
 WEBAUTHN_RP_ID               -
 WEBAUTHN_ORIGINS             -
 WEBAUTHN_RP_NAME             -

@@ -29,7 +29,7 @@ from falcon_auth.errors import (
     MalformedJsonError,
 )
 from falcon_auth.models import NO_PASSWORD, User
-from falcon_auth.store import UserStore
+from falcon_auth.store import RoleStore, UserStore
 from falcon_auth.strict_json import parse_json
 
 BATCH = 1000  # Users in one transaction: half a second on a slow disk, and the bound is two.
@@ -38,6 +38,7 @@ MAX_LINE_BYTES = 16 * 1024  # As for a request's body.
 LINE_TOO_LONG = "LINE_TOO_LONG"
 UNKNOWN_MEMBER = "UNKNOWN_MEMBER"
 MISSING_MEMBER = "MISSING_MEMBER"
+UNKNOWN_ROLE = "UNKNOWN_ROLE"  # Define it first: `falcon-auth roles set`.
 HASH_NOT_ACCEPTED = "HASH_NOT_ACCEPTED"  # Of no known kind, damaged, or too costly to obey.
 
 _NEEDED = ("email", "password_hash")
@@ -45,7 +46,7 @@ _MEMBERS = frozenset(
     {
         *_NEEDED,
         *("id", "email_verified", "email_version", "username", "password_version", "is_active"),
-        *("created_at", "updated_at", "last_login_at"),
+        *("created_at", "updated_at", "last_login_at", "roles"),
     }
 )
 MAX_VERSION = 2**31 - 1  # The most that a database's column holds.
@@ -80,7 +81,10 @@ class _Line:
 
 
 class Importing:
-    """The use case of importing. Not safe for use by several threads at once."""
+    """The use case of importing. Not safe for use by several threads at once.
+
+    Without *roles*, no user can have any.
+    """
 
     def __init__(
         self,
@@ -89,9 +93,12 @@ class Importing:
         trail: Trail,
         *,
         clock: Callable[[], float],
+        roles: RoleStore | None = None,
         batch: int = BATCH,
     ) -> None:
         self._users = users
+        self._roles = roles
+        self._defined: frozenset[str] = frozenset()
         self._recognises = recognises
         self._trail = trail
         self._clock = clock
@@ -105,6 +112,8 @@ class Importing:
         stay unchanged. Raises `StoreUnavailableError`: the batch was not reported, but may have
         been stored.
         """
+        if self._roles is not None:
+            self._defined = frozenset(role.name for role in self._roles.list())
         lines = (line for line in _lines(source) if line.number >= from_line)
         while batch := list(islice(lines, self._batch)):
             yield self._import(batch)
@@ -158,10 +167,19 @@ class Importing:
             email_version=_version(record, "email_version"),
             email_verified=_flag(record, "email_verified", default=False),
             is_active=_flag(record, "is_active", default=True),
+            roles=self._roles_of(record),
             created_at=now if created_at is None else created_at,
             updated_at=now if updated_at is None else updated_at,
             last_login_at=_time(record, "last_login_at", now),
         )
+
+    def _roles_of(self, record: dict[str, Any]) -> tuple[str, ...]:
+        names = record.get("roles", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise _RefusedError(InvalidBodyError.code, "/roles")
+        if not {*names} <= self._defined:
+            raise _RefusedError(UNKNOWN_ROLE, "/roles")
+        return tuple(sorted({*names}))
 
     def _hash(self, record: dict[str, Any]) -> str:
         value = record.get("password_hash", "")

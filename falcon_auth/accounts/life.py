@@ -16,7 +16,7 @@ from falcon_auth.delivery.mails import LinkTokens
 
 # What `GET account` shows of capabilities that are off.
 NOTHING_FURTHER: dict[str, Section] = {
-    name: lambda _user: () for name in ("factors", "identities", "roles", "activity")
+    name: lambda _user: () for name in ("factors", "identities", "activity")
 }
 
 
@@ -67,7 +67,7 @@ def make_life(
         own_account=OwnAccount(
             users,
             parts.sessions,
-            {**NOTHING_FURTHER, **sections},
+            {**NOTHING_FURTHER, "roles": lambda user: user.roles, **sections},
             trail,
             clock=clock,
             events=events,

@@ -12,6 +12,7 @@ from falcon.media import BaseHandler, Handlers
 from falcon.routing import CompiledRouter, map_http_methods
 from falcon.typing import ReadableIO
 
+from falcon_auth.access.scopes import require_declared
 from falcon_auth.api.guard import NOTHING_MORE, Requirement, requirements_of
 from falcon_auth.errors import MalformedJsonError, PayloadTooLargeError
 from falcon_auth.strict_json import dump_json, parse_json
@@ -151,12 +152,14 @@ class AuthApp(falcon.App[Request, Response]):
 
     `methods` maps each URI template to the methods that its resource answers; `service_routes` are
     the templates of the service itself, without those that an application added. `requirements` has
-    the requirements of methods that need more than a token.
+    the requirements of methods that need more than a token. `scopes` are the declared ones: a
+    resource that requires another one is refused.
     """
 
     def __init__(self) -> None:
         self.methods: dict[str, frozenset[str]] = {}
         self.service_routes: frozenset[str] = frozenset()
+        self.scopes: frozenset[str] = frozenset()
         self.requirements: dict[tuple[str, str], Requirement] = {}
         super().__init__(router=_Router())
         handlers = Handlers({falcon.MEDIA_JSON: StrictJsonHandler()})
@@ -178,7 +181,8 @@ class AuthApp(falcon.App[Request, Response]):
         """Add a resource; it is guarded unless its class is marked `public`.
 
         Raises `TypeError` for a resource that can be falsy, because Falcon skips the middleware and
-        so the guard for those, and for one that is public but has requirements.
+        so the guard for those, and for one that is public but has requirements. Raises
+        `UndeclaredScopeError` for one that requires a scope which is not declared.
         """
         kind = type(resource)
         if hasattr(kind, "__bool__") or hasattr(kind, "__len__"):
@@ -186,6 +190,8 @@ class AuthApp(falcon.App[Request, Response]):
             raise TypeError(message)
         responders = map_http_methods(resource, suffix=kwargs.get("suffix"))
         requirements = requirements_of(resource, responders)
+        wanted = {scope for each in requirements.values() for scope in each.scopes}
+        require_declared(wanted, self.scopes, where=kind.__name__)
         super().add_route(uri_template, resource, **kwargs)
         self.methods[uri_template] = frozenset(responders)
         if isinstance(resource, AnyMethod):

@@ -160,6 +160,7 @@ _RULES: dict[str, Callable[[Any], str]] = {
     "maxLength": "May have {} characters at most.".format,
     "pattern": "Must match {}".format,
     "const": 'Must be "{}".'.format,
+    "maxItems": "May have {} items at most.".format,
     "minProperties": "Must have {} members or more.".format,
     "maxProperties": "May have {} members at most.".format,
 }

@@ -47,6 +47,7 @@ FRAGMENTS = (
     "mail",
     "sessions",
     "factors",
+    "roles",
     "guarded",
     "services",
     "metadata",

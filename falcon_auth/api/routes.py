@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from falcon_auth.access.roles import Roles
 from falcon_auth.accounts.life import Life, LifeByMail
 from falcon_auth.accounts.login import PasswordLogin
 from falcon_auth.accounts.password_change import PasswordChange
@@ -23,6 +24,7 @@ from falcon_auth.api.resources import (
     oauth,
     own_account,
     profile,
+    roles,
     sessions,
 )
 from falcon_auth.api.resources import metrics as metrics_resource
@@ -82,6 +84,14 @@ def mail_routes(by_mail: LifeByMail, authenticate: Callable[[str], Caller]) -> R
     }
 
 
+def role_routes(use_cases: Roles) -> Routes:
+    """List, define and delete roles."""
+    return {
+        "/api/v1/admin/roles": roles.RoleList(use_cases),
+        "/api/v1/admin/roles/{name}": roles.RoleItem(use_cases),
+    }
+
+
 def session_routes(use_cases: Sessions, cookie: RefreshCookie) -> Routes:
     """Refresh, log out, list and end sessions."""
     return {
@@ -114,9 +124,11 @@ def verifier_routes(
     }
 
 
-def metadata_routes(issuer: str, issuer_path: str, public_base: str) -> Routes:
+def metadata_routes(
+    issuer: str, issuer_path: str, public_base: str, scopes: Collection[str]
+) -> Routes:
     """Tell other services where keys and endpoints are; see `metadata_resources`."""
-    return metadata_resources(issuer, issuer_path, public_base)
+    return metadata_resources(issuer, issuer_path, public_base, scopes)
 
 
 def proxy_routes() -> Routes:

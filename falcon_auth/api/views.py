@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from falcon_auth.models import Factor, Session, User
+from falcon_auth.models import Factor, Role, Session, User
 from falcon_auth.sessions.tokens import AccessToken, TokenPair
 
 
@@ -78,3 +78,8 @@ def show_factor(factor: Factor) -> dict[str, Any]:
         "created_at": show_time(factor.created_at),
         "last_used_at": None if factor.last_used_at is None else show_time(factor.last_used_at),
     }
+
+
+def show_role(role: Role) -> dict[str, Any]:
+    """Show a role as in `schemas/role.json`."""
+    return {"name": role.name, "scopes": list(role.scopes)}

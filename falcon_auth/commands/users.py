@@ -19,12 +19,13 @@ from falcon_auth.commands.administering import (
 from falcon_auth.commands.import_users import import_users
 from falcon_auth.commands.user_access import end_sessions, set_password, show
 from falcon_auth.commands.user_life import delete, export, invite, remove_unverified
+from falcon_auth.commands.user_roles import grant, revoke
 from falcon_auth.models import User
 
 
 @click.group()
 def users() -> None:
-    """List, show, create, invite, disable, enable, delete, import and export users."""
+    """List, show, create, invite, disable, enable, delete, import, export users; grant roles."""
 
 
 _MORE = (
@@ -36,6 +37,8 @@ _MORE = (
     end_sessions,
     delete,
     remove_unverified,
+    grant,
+    revoke,
 )
 for command in _MORE:
     users.add_command(command)

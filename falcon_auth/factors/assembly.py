@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from falcon_auth.factors.check import FactorCheck
@@ -26,12 +26,24 @@ class Factors:
     confirmation: Confirmation
 
 
-def assemble(on: Foundations, box: SecretBox, party: RelyingParty) -> Factors:
-    """Build the use cases; *box* encrypts secrets, and *party* is the relying party of passkeys."""
+def assemble(
+    on: Foundations, box: SecretBox, party: RelyingParty, keepers: Collection[str] = ()
+) -> Factors:
+    """Build the use cases; *box* encrypts secrets, and *party* is the relying party of passkeys.
+
+    *keepers* are the roles whose holders cannot remove their last factor.
+    """
     passkeys = Passkeys(party)
     check = FactorCheck(on, box, passkeys)
     return Factors(
-        enrolment=Enrolment(on, check, box, passkeys, issuer_name=party.name),
+        enrolment=Enrolment(
+            on,
+            check,
+            box,
+            passkeys,
+            issuer_name=party.name,
+            must_keep_one=lambda user: not {*keepers}.isdisjoint(user.roles),
+        ),
         login=FactorLogin(on, check, passkeys),
         confirmation=Confirmation(on, check, passkeys),
     )

@@ -21,6 +21,9 @@ EventName = Literal[
     "user_deleted",
     "user_enabled",
     "user_disabled",
+    "role_granted",
+    "role_revoked",
+    "role_changed",
     "login_succeeded",
     "login_failed",
     "audit_failure",
@@ -111,6 +114,7 @@ class Fields(TypedDict, total=False):
     reason: str
     result: str
     limit: str
+    role: str  # A role's name, which is the operator's choice.
     count: int  # How many events this record stands for; by default 1.
     seconds: int | None  # How far a token's time lies in the past or the future.
 
@@ -123,6 +127,9 @@ EVENTS: dict[EventName, Kind] = {
     "user_deleted": Kind("a user was deleted, with everything stored about them", "warning"),
     "user_enabled": Kind("a disabled user may log in again", "warning"),
     "user_disabled": Kind("a user may no longer log in", "warning"),
+    "role_granted": Kind("a user was granted a role", "warning"),
+    "role_revoked": Kind("a role was taken from a user", "warning"),
+    "role_changed": Kind("a role was defined, redefined or deleted", "warning"),
     "login_succeeded": Kind(
         "a user has logged in, and a session was opened",
         metric=LOGINS,

@@ -52,6 +52,7 @@ def create_app(
 
     app = _make_app(validating=settings.validate_responses)
     app.service = service
+    app.scopes = service.roles.declared
     trust = ProxyTrust(settings.trusted_proxies)
     app.add_middleware(
         RequestMiddleware(
@@ -104,6 +105,7 @@ def _routes(service: Service, clock: Clock) -> routes.Routes:
         ),
         **routes.life_routes(life),
         **(routes.mail_routes(life.by_mail, service.sessions.authenticate) if life.by_mail else {}),
+        **routes.role_routes(service.roles),
         **routes.session_routes(service.sessions, cookie),
         **routes.example_routes(),
         **routes.verifier_routes(
@@ -113,7 +115,12 @@ def _routes(service: Service, clock: Clock) -> routes.Routes:
             settings.jwt_issuer,
         ),
         **(
-            routes.metadata_routes(settings.jwt_issuer, settings.issuer_path, settings.public_base)
+            routes.metadata_routes(
+                settings.jwt_issuer,
+                settings.issuer_path,
+                settings.public_base,
+                service.roles.declared,
+            )
             if settings.jwt_issuer is not None and settings.issuer_path is not None
             else {}
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from falcon_auth.access.roles import Roles
 from falcon_auth.accounts.administration import Administration
 from falcon_auth.accounts.enquiries import CHANNEL
 from falcon_auth.accounts.importing import Importing
@@ -103,7 +104,16 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
         administration=Administration(
             users, rules, base.passwords, base.trail, clock=clock, events=events
         ),
-        importing=Importing(users, base.passwords.recognises, base.trail, clock=clock),
+        roles=Roles(
+            base.backend.store.roles, settings.scopes, trail=base.trail, clock=clock, events=events
+        ),
+        importing=Importing(
+            users,
+            base.passwords.recognises,
+            base.trail,
+            clock=clock,
+            roles=base.backend.store.roles,
+        ),
         sessions=base.sessions,
         passwords=base.passwords,
         keys=base.keys,

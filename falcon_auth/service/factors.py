@@ -23,7 +23,12 @@ def make_factors(settings: Settings, foundations: Foundations) -> Factors | None
     """Build the use cases; None if second factors are off."""
     if not settings.has_factors:
         return None
-    return assemble(foundations, make_box(settings), relying_party(settings))
+    return assemble(
+        foundations,
+        make_box(settings),
+        relying_party(settings),
+        settings.factor_required_roles,
+    )
 
 
 def factor_sections(factors: Factors | None, store: FactorStore) -> Mapping[str, Section]:

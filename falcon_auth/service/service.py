@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from falcon_auth.access.roles import Roles
 from falcon_auth.accounts.administration import Administration
 from falcon_auth.accounts.importing import Importing
 from falcon_auth.accounts.life import Life
@@ -47,6 +48,7 @@ class Service:
     password_change: PasswordChange
     life: Life
     administration: Administration
+    roles: Roles
     importing: Importing
     sessions: Sessions
     passwords: Passwords

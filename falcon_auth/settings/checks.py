@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from pydantic import SecretStr
 
+from falcon_auth.access.scopes import MAX_SCOPES_LENGTH, OWN_SCOPES, is_role_name, is_scope
 from falcon_auth.delivery.mail_url import MailServer, parse_mail_url
 from falcon_auth.factors.setup import check_factors
 from falcon_auth.passwords.bcrypt_hasher import MIN_PRODUCTION_ROUNDS
@@ -140,6 +141,17 @@ def _check_verification(settings: Fields) -> list[str]:
     return []
 
 
+def _check_scopes(settings: Fields) -> Iterator[str]:
+    for number, scope in enumerate(settings.scopes, start=1):
+        if not is_scope(scope):
+            yield f"SCOPES: number {number} is not a scope, a word such as notes:write"
+    if len(" ".join({*settings.scopes} | OWN_SCOPES)) > MAX_SCOPES_LENGTH:
+        yield f"SCOPES: with the service's own, at most {MAX_SCOPES_LENGTH} characters"
+    for number, name in enumerate(settings.factor_required_roles, start=1):
+        if not is_role_name(name):
+            yield f"FACTOR_REQUIRED_ROLES: number {number} is not the name of a role"
+
+
 _CHECKS = (
     _check_threads,
     _check_secrets,
@@ -150,4 +162,5 @@ _CHECKS = (
     _check_mail,
     _check_verification,
     check_factors,
+    _check_scopes,
 )

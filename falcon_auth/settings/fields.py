@@ -97,6 +97,8 @@ class Fields(BaseSettings):
 
     encryption_keys: Annotated[tuple[SecretStr, ...], CommaSeparated] = ()
     recent_login_minutes: int = Field(default=10, ge=1, le=24 * 60)
+    scopes: Annotated[tuple[str, ...], CommaSeparated] = ()  # Beside the service's own.
+    factor_required_roles: Annotated[tuple[str, ...], CommaSeparated] = ()
     webauthn_rp_id: str | None = None  # None: the host of PUBLIC_URL.
     webauthn_origins: Annotated[tuple[str, ...] | None, CommaSeparated] = None
     webauthn_rp_name: str | None = Field(default=None, max_length=64)  # None: `DEFAULT_NAME`.
@@ -135,6 +137,8 @@ class Fields(BaseSettings):
         "introspection_tokens",
         "encryption_keys",
         "webauthn_origins",
+        "scopes",
+        "factor_required_roles",
         mode="before",
     )
     @classmethod

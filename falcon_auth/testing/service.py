@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -212,10 +212,22 @@ class TestService:
         write_secret(file, make_pem(algorithm))
         return {"jwt_private_key_file": file}
 
-    def new_user(self, email: str, password: str = PASSWORD) -> LoggedIn:
-        """Register a user, which also logs it in."""
+    def new_user(
+        self, email: str, password: str = PASSWORD, *, scopes: Collection[str] = ()
+    ) -> LoggedIn:
+        """Register a user, which also logs it in; with *scopes*, by a role made for it.
+
+        Raises `InvalidBodyError` for scopes that the setting `scopes` does not declare.
+        """
         body = {"email": email, "password": password}
         answer = self.client.simulate_post("/api/v1/auth/register", json=body).json
+        if scopes:
+            service, user_id = self.app.service, answer["user"]["id"]
+            role = service.roles.define(f"of-{user_id}", [*scopes])
+            service.roles.grant(service.administration.find(email), role.name)
+            # The tokens from before say nothing of it.
+            body = {"refresh_token": answer["refresh_token"]}
+            answer |= self.client.simulate_post("/api/v1/auth/refresh", json=body).json
         return LoggedIn(
             id=answer["user"]["id"],
             email=answer["email"],

@@ -40,11 +40,13 @@ class GuardedApp(AuthApp):
         self,
         verifier: Verifier,
         *,
+        scopes: Sequence[str] = (),
         trusted_proxies: Sequence[Network] = (),
         recent_seconds: int = DEFAULT_RECENT_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
+        self.scopes = frozenset(scopes)
         trust = ProxyTrust(trusted_proxies)
         self.add_middleware(
             RequestMiddleware(trust, self.allowed_methods, lambda: None, NoMetrics())

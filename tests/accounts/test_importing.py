@@ -26,7 +26,7 @@ from falcon_auth.errors import (
     DuplicateUsernameError,
     StoreUnavailableError,
 )
-from falcon_auth.models import NO_PASSWORD, User
+from falcon_auth.models import NO_PASSWORD, Role, User
 from falcon_auth.stores.memory.store import MemoryStore
 from falcon_auth.stores.memory.users import MemoryUsers
 
@@ -40,7 +40,9 @@ def line(email="ada@example.com", password_hash=HASH, **more):
 
 def importing_into(store, batch):
     trail = Trail(store.audit, clock=lambda: START)
-    return Importing(store.users, HASH.__eq__, trail, clock=lambda: START, batch=batch)
+    return Importing(
+        store.users, HASH.__eq__, trail, clock=lambda: START, roles=store.roles, batch=batch
+    )
 
 
 def run(store, *lines, batch=1000, **options):
@@ -84,6 +86,18 @@ def test_an_export_imports_as_the_same_user(store, password_hash):
     run(store, json.dumps(export_user(user)).encode())
 
     assert store.users.find(user.id) == replace(user, email_key=store.users.find(user.id).email_key)
+
+
+def test_roles_are_exported_and_imported_where_they_are_defined(store):
+    store.roles.define(Role("editor", ("notes:write",)))
+    user = replace(make_user("ada@example.com"), roles=("admin", "editor"))
+    exported = json.dumps(export_user(user)).encode()
+
+    progress = run(store, exported, line("eve@example.com", roles=["editor", "unheard-of"]))
+
+    assert refusals(progress) == [(2, "UNKNOWN_ROLE", "/roles")]
+    assert store.users.find(user.id).roles == ("admin", "editor")
+    assert store.users.find(user.id).scopes == {"admin", "notes:write"}
 
 
 def test_an_id_that_is_taken_is_a_user_who_is_there_already(store):
@@ -163,6 +177,8 @@ def test_importing_an_empty_source_yields_no_progress(store):
         (line(username="s3"), "VALIDATION_FAILED", "/username"),
         (line(username="s3cret\n"), "VALIDATION_FAILED", "/username"),
         (line(username=7), "VALIDATION_FAILED", "/username"),
+        (line(roles="admin"), "VALIDATION_FAILED", "/roles"),
+        (line(roles=["admin", 7]), "VALIDATION_FAILED", "/roles"),
         (line(password_hash="s3cret"), "HASH_NOT_ACCEPTED", "/password_hash"),
         (line(email_verified=1), "VALIDATION_FAILED", "/email_verified"),
         (line(password_version=-1), "VALIDATION_FAILED", "/password_version"),

@@ -9,7 +9,11 @@ METADATA = "/.well-known/oauth-authorization-server"
 
 
 def test_metadata_name_the_issuer_the_keys_and_the_endpoints_under_the_public_url(make_client):
-    client = make_client(jwt_issuer="https://auth.example", public_url="https://public.example/a/")
+    client = make_client(
+        jwt_issuer="https://auth.example",
+        public_url="https://public.example/a/",
+        scopes=("notes:read", "users:read"),
+    )
 
     answer = client.simulate_get(METADATA)
 
@@ -27,6 +31,14 @@ def test_metadata_name_the_issuer_the_keys_and_the_endpoints_under_the_public_ur
         "revocation_endpoint": "https://public.example/a/api/v1/auth/revoke",
         "revocation_endpoint_auth_methods_supported": ["none"],
         "response_types_supported": [],
+        "scopes_supported": [
+            "admin",
+            "audit:read",
+            "notes:read",
+            "roles:write",
+            "users:read",
+            "users:write",
+        ],
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from falcon import Request, Response
 
 from falcon_auth.api.bodies import MEDIA_JSON
@@ -28,11 +30,13 @@ class Metadata:
         self._shelf.show(req, resp, "")
 
 
-def metadata_resources(issuer: str, issuer_path: str, public_base: str) -> dict[str, object]:
+def metadata_resources(
+    issuer: str, issuer_path: str, public_base: str, scopes: Collection[str]
+) -> dict[str, object]:
     """Return the metadata's resource by URI template.
 
     *issuer_path* is the path of *issuer*, and *public_base* the public base URL of the service;
-    neither ends with a slash.
+    neither ends with a slash. *scopes* are all that are declared.
     """
     document = {
         "issuer": issuer,
@@ -46,6 +50,7 @@ def metadata_resources(issuer: str, issuer_path: str, public_base: str) -> dict[
         "revocation_endpoint": f"{public_base}/api/v1/auth/revoke",
         "revocation_endpoint_auth_methods_supported": ["none"],
         "response_types_supported": [],
+        "scopes_supported": sorted(scopes),
     }
     resource = Metadata(File(MEDIA_JSON, lambda: dump_json(document)), issuer_path)
     return {METADATA_PATH: resource, f"{METADATA_PATH}/{{path:path}}": resource}
