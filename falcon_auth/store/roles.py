@@ -40,6 +40,7 @@ def effects_of(effects: Mapping[str, Effects] | None, names: Iterable[str]) -> E
     return Effects(
         events=tuple(event for each in chosen for event in each.events),
         messages=tuple(message for each in chosen for message in each.messages),
+        failures=tuple(failure for each in chosen for failure in each.failures),
     )
 
 
