@@ -37,12 +37,6 @@ def lock_unchanged(connection: Connection, user: User) -> User | None:
     return stored if unchanged else None
 
 
-def lock_open_session(connection: Connection, session: Session) -> bool:
-    """Lock a session's row; return whether the session is still open."""
-    key = {"of_id": valid_id(session.id), "of_user": session.user_id}
-    return connection.execute(_LOCK_OPEN_SESSION, key).first() is not None
-
-
 def activate(connection: Connection, factor: Factor) -> bool:
     """Insert a passkey, or confirm a pending app; False if it is known already, or gone."""
     if factor.credential_id is not None:
@@ -100,15 +94,6 @@ _INSERT_UNLESS_KNOWN = {
     "postgresql": postgresql.insert(factors).on_conflict_do_nothing().returning(factors.c.id),
 }
 _LOCK_USER = select(*USER_COLUMNS).where(_this_user).with_for_update(key_share=True)
-_LOCK_OPEN_SESSION = (
-    select(sessions.c.id)
-    .where(
-        sessions.c.id == bindparam("of_id"),
-        sessions.c.user_id == bindparam("of_user"),
-        sessions.c.ended_at.is_(None),
-    )
-    .with_for_update(key_share=True)
-)
 _CONFIRM_PENDING = (
     update(factors)
     .where(factors.c.id == bindparam("of_id"), _of_user, factors.c.confirmed_at.is_(None))

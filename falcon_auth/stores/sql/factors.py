@@ -31,7 +31,7 @@ from falcon_auth.stores.sql.rows import (
     to_user,
     valid_id,
 )
-from falcon_auth.stores.sql.sessions import end_all_of
+from falcon_auth.stores.sql.sessions import end_all_of, lock_open_session
 from falcon_auth.stores.sql.sweeping import may_sweep
 from falcon_auth.stores.sql.tables import users
 
@@ -84,7 +84,7 @@ class SqlFactors:
             if user is None or not user.is_active or user.factor_count >= limit:
                 raise _UndoneError
             kept = activation.session
-            if not factor_changes.lock_open_session(connection, kept):
+            if not lock_open_session(connection, kept.id, user.id):
                 raise _UndoneError
             challenge = activation.challenge
             if challenge is not None and not spend_challenge(connection, challenge):

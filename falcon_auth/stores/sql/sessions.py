@@ -135,6 +135,12 @@ class SqlSessions:
         return False
 
 
+def lock_open_session(connection: Connection, session_id: str, user_id: str) -> bool:
+    """Lock one of a user's sessions until the commit; return whether it is open."""
+    key = {"of_id": valid_id(session_id), "of_user": user_id}
+    return connection.execute(_LOCK_OPEN_SESSION, key).first() is not None
+
+
 def end_all_of(connection: Connection, user_id: str, now: float, keep: str = NO_ID) -> int:
     """End every open session of a user but *keep*, in the caller's transaction."""
     values = {"of_user": user_id, "now": now, "keep": keep}
@@ -221,3 +227,12 @@ _COUNT: dict[str, Executable] = {
     "sqlite": select(func.count()).select_from(sessions),
     "postgresql": text("SELECT reltuples::bigint FROM pg_class WHERE oid = 'sessions'::regclass"),
 }
+_LOCK_OPEN_SESSION = (
+    select(sessions.c.id)
+    .where(
+        sessions.c.id == bindparam("of_id"),
+        sessions.c.user_id == bindparam("of_user"),
+        sessions.c.ended_at.is_(None),
+    )
+    .with_for_update(key_share=True)
+)

@@ -25,7 +25,7 @@ from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.effects import write_effects
 from falcon_auth.stores.sql.roles import add_grants, check_grants
 from falcon_auth.stores.sql.rows import USER_COLUMNS, to_user, user_values, valid_id
-from falcon_auth.stores.sql.sessions import end_all_of
+from falcon_auth.stores.sql.sessions import end_all_of, lock_open_session
 from falcon_auth.stores.sql.tables import sessions, users
 
 
@@ -97,7 +97,7 @@ class SqlUsers:
         now: float,
         effects: Effects = NO_EFFECTS,
     ) -> Change | None:
-        """Lock the user, then the session; what is true then stays so until the commit.
+        """Lock the user, then the session, so that the conditions hold until the commit.
 
         On PostgreSQL, an update that waits for the user's row evaluates conditions on other rows as
         of before the wait, so they are checked separately, after locking.
@@ -106,8 +106,7 @@ class SqlUsers:
             of_user = {"of_id": user.id, "of_version": user.password_version}
             if connection.execute(_LOCK_UNCHANGED, of_user).first() is None:
                 return None
-            kept = {"keep": valid_id(keep_session), "of_user": user.id}
-            if connection.execute(_LOCK_OPEN_SESSION, kept).first() is None:
+            if not lock_open_session(connection, keep_session, user.id):
                 return None
             changed = {"of_id": user.id, "new_hash": password_hash, "now": now}
             connection.execute(_CHANGE_PASSWORD, changed)
@@ -192,13 +191,12 @@ class SqlUsers:
         now: float,
         effects: Effects = NO_EFFECTS,
     ) -> Change | None:
-        """Lock the user, then the session; what is true then stays so until the commit."""
+        """Lock the user, then the session, so that the conditions hold until the commit."""
         with self._database.transaction() as connection:
             user_changes.refuse_taken_email(connection, user, email_key)
             if not user_changes.lock_for_change(connection, user):
                 return None
-            kept = {"keep": valid_id(keep_session), "of_user": user.id}
-            if connection.execute(_LOCK_OPEN_SESSION, kept).first() is None:
+            if not lock_open_session(connection, keep_session, user.id):
                 return None
             user_changes.change_email(connection, user, email, email_key, now)
             ended = end_all_of(connection, user.id, now, keep=keep_session)
@@ -258,15 +256,6 @@ _PAGE = (
 _LOCK_UNCHANGED = (
     select(users.c.id)
     .where(_this_user, users.c.password_version == bindparam("of_version"), users.c.is_active)
-    .with_for_update(key_share=True)
-)
-_LOCK_OPEN_SESSION = (
-    select(sessions.c.id)
-    .where(
-        sessions.c.id == bindparam("keep"),
-        sessions.c.user_id == bindparam("of_user"),
-        sessions.c.ended_at.is_(None),
-    )
     .with_for_update(key_share=True)
 )
 _UPGRADE_HASH = (
