@@ -54,8 +54,8 @@ def run_here(action: Callable[[], object], *, cwd: Path, **environment: str) -> 
     return Ran(code, stdout.getvalue(), stderr.getvalue())
 
 
-def run_command(*arguments: str, cwd: Path, **environment: str) -> Ran:
+def run_command(*arguments: str, cwd: Path, stdin: str | None = None, **environment: str) -> Ran:
     """Run `falcon-auth` with these arguments."""
     with surroundings(cwd, **environment):
-        ran = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+        ran = CliRunner().invoke(cli, arguments, input=stdin, catch_exceptions=False)
     return Ran(ran.exit_code, ran.stdout, ran.stderr)
