@@ -15,9 +15,7 @@ from falcon_auth.accounts.verification import VERIFICATION, Verification
 from falcon_auth.delivery.mails import LinkTokens
 
 # What `GET account` shows of capabilities that are off.
-NOTHING_FURTHER: dict[str, Section] = {
-    name: lambda _user: () for name in ("factors", "identities", "activity")
-}
+NOTHING_FURTHER: dict[str, Section] = {name: lambda _user: () for name in ("factors", "identities")}
 
 
 @dataclass(frozen=True, slots=True)

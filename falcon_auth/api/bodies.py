@@ -116,7 +116,7 @@ def media_type(req: Request) -> str:
 def _ill_formed(body: Mapping[str, object]) -> Iterator[Violation]:
     for name, value in body.items():
         if isinstance(value, str) and not _is_unicode(value):
-            yield Violation(_pointer(name), VALIDATION_FAILED, "Must not have a lone surrogate.")
+            yield Violation(pointer_to(name), VALIDATION_FAILED, "Must not have a lone surrogate.")
 
 
 def _is_unicode(text: str) -> bool:
@@ -128,7 +128,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _pointer(*path: object) -> str:
+def pointer_to(*path: object) -> str:
     """Write a JSON Pointer (RFC 6901)."""
     return "".join("/" + str(name).replace("~", "~0").replace("/", "~1") for name in path)
 
@@ -140,19 +140,23 @@ def _describe(error: ValidationError) -> Iterator[Violation]:
     if error.validator == "required":
         for name in schema["required"]:
             if name not in error.instance:  # type: ignore[operator]
-                yield Violation(_pointer(*path, name), VALIDATION_FAILED, "Is missing.")
+                yield Violation(pointer_to(*path, name), VALIDATION_FAILED, "Is missing.")
     elif error.validator == "additionalProperties":
         for name in error.instance:  # type: ignore[union-attr]
             if name not in schema["properties"]:
-                yield Violation(_pointer(*path, name), VALIDATION_FAILED, "Is not a known member.")
+                yield Violation(
+                    pointer_to(*path, name), VALIDATION_FAILED, "Is not a known member."
+                )
     elif error.validator == "type":
         kinds = error.validator_value
         kinds = kinds if isinstance(kinds, list) else [kinds]
         detail = f"Must be of type {' or '.join(kinds)}."
-        yield Violation(_pointer(*path), VALIDATION_FAILED, detail)
+        yield Violation(pointer_to(*path), VALIDATION_FAILED, detail)
     else:
         code = schema.get("x-code", VALIDATION_FAILED)
-        yield Violation(_pointer(*path), code, _RULES[str(error.validator)](error.validator_value))
+        yield Violation(
+            pointer_to(*path), code, _RULES[str(error.validator)](error.validator_value)
+        )
 
 
 _RULES: dict[str, Callable[[Any], str]] = {
@@ -160,6 +164,8 @@ _RULES: dict[str, Callable[[Any], str]] = {
     "maxLength": "May have {} characters at most.".format,
     "pattern": "Must match {}".format,
     "const": 'Must be "{}".'.format,
+    "minimum": "Must be {} or more.".format,
+    "maximum": "Must be {} or less.".format,
     "maxItems": "May have {} items at most.".format,
     "minProperties": "Must have {} members or more.".format,
     "maxProperties": "May have {} members at most.".format,

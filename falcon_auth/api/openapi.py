@@ -2,8 +2,9 @@
 
 `schemas/openapi/document.json` holds what all operations share, and each capability has a fragment
 beside it: its tags, its paths, and the components that only it needs. A fragment is OpenAPI 3.1
-with five additional keywords, which avoid repetition:
+with six additional keywords, which avoid repetition:
 
+- `x-query: name` in an operation: a query string whose parameters satisfy that schema;
 - `x-json: name` in a request body or an answer: JSON that satisfies `schemas/<name>.json`;
 - `x-form: name` in a request body: a form whose parameters satisfy that schema;
 - `x-file: [type, …]` in an answer: a file of one of these types, with ETag and 304;
@@ -48,6 +49,7 @@ FRAGMENTS = (
     "sessions",
     "factors",
     "roles",
+    "audit",
     "guarded",
     "services",
     "metadata",
@@ -155,7 +157,7 @@ def _component(schema: Any) -> Any:
 
 def _expand(operation: Node, takes_body: Mapping[str, bool]) -> None:
     """Replace the additional keywords in *operation* with what they stand for."""
-    codes = [*PROBLEMS_OF_ALL, *operation.pop("x-problems", ())]
+    codes = [*PROBLEMS_OF_ALL, *operation.pop("x-problems", ()), *_expand_query(operation)]
     body = operation.get("requestBody")
     if body is not None and "x-form" in body:
         codes += PROBLEMS_OF_FORMS
@@ -189,6 +191,18 @@ def _expand(operation: Node, takes_body: Mapping[str, bool]) -> None:
         if "$ref" not in answer:
             answer["headers"] = {**_headers(["X-Request-ID"]), **answer.get("headers", {})}
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _expand_query(operation: Node) -> tuple[str, ...]:
+    """Write out the parameters of a query string, all optional; return the problems they add."""
+    if "x-query" not in operation:
+        return ()
+    parameters = operation["parameters"] = list(operation.get("parameters", ()))
+    for name, schema in SCHEMAS[operation.pop("x-query")]["properties"].items():
+        rules = {word: value for word, value in schema.items() if word != "description"}
+        described = {"name": name, "in": "query", "description": schema["description"]}
+        parameters.append(described | {"schema": rules})
+    return ("VALIDATION_FAILED",)
 
 
 def _json_content(name: str) -> Node:
@@ -258,12 +272,12 @@ def _example(kind: type[AuthError]) -> Node:
 
 
 def _problem_headers(kinds: list[type[AuthError]]) -> Node:
-    names = []
-    if issubclass(kinds[0], UnauthorizedError | InsufficientScopeError):
-        names.append("WWW-Authenticate")
-    if issubclass(kinds[0], TryAgainError):
-        names.append("Retry-After")
-    return _headers(names)
+    headers = _headers(["Retry-After"] if issubclass(kinds[0], TryAgainError) else [])
+    challenges = [issubclass(kind, UnauthorizedError | InsufficientScopeError) for kind in kinds]
+    if any(challenges):
+        name = "WWW-Authenticate" if all(challenges) else "ChallengeOfSome"
+        headers["WWW-Authenticate"] = {"$ref": f"#/components/headers/{name}"}
+    return headers
 
 
 def _headers(names: Iterable[str]) -> Node:

@@ -17,6 +17,7 @@ from falcon_auth.api.openapi import FRAGMENTS
 from falcon_auth.api.refresh_cookie import RefreshCookie
 from falcon_auth.api.resources import (
     accounts,
+    audit,
     forward_auth,
     health,
     home,
@@ -30,6 +31,7 @@ from falcon_auth.api.resources import (
 from falcon_auth.api.resources import metrics as metrics_resource
 from falcon_auth.api.resources.documents import documents
 from falcon_auth.api.resources.metadata import metadata_resources
+from falcon_auth.audit.reading import AuditReading
 from falcon_auth.keys import KeySource
 from falcon_auth.keys.service_credentials import ServiceCredentials
 from falcon_auth.models import Caller
@@ -99,6 +101,14 @@ def session_routes(use_cases: Sessions, cookie: RefreshCookie) -> Routes:
         "/api/v1/auth/logout": sessions.Logout(use_cases, cookie),
         "/api/v1/auth/sessions": sessions.SessionList(use_cases),
         "/api/v1/auth/sessions/{session_id}": sessions.SessionItem(use_cases),
+    }
+
+
+def audit_routes(reading: AuditReading) -> Routes:
+    """Read the audit trail."""
+    return {
+        "/api/v1/admin/audit": audit.AuditTrail(reading),
+        "/api/v1/auth/activity": audit.Activity(reading),
     }
 
 

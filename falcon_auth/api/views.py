@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from falcon_auth.models import Factor, Role, Session, User
+from falcon_auth.models import AuditEvent, Factor, Role, Session, User
 from falcon_auth.sessions.tokens import AccessToken, TokenPair
 
 
@@ -83,3 +83,19 @@ def show_factor(factor: Factor) -> dict[str, Any]:
 def show_role(role: Role) -> dict[str, Any]:
     """Show a role as in `schemas/role.json`."""
     return {"name": role.name, "scopes": list(role.scopes)}
+
+
+def show_event(event: AuditEvent) -> dict[str, Any]:
+    """Return an event of the audit trail as in `schemas/audit_event.json`."""
+    return {
+        "id": event.id,
+        "at": show_time(event.at),
+        "event": event.event,
+        "outcome": event.outcome,
+        "actor": event.actor,
+        "subject": event.subject,
+        "ip": event.ip,
+        "user_agent": event.user_agent,
+        "request_id": event.request_id,
+        "details": dict(event.details),
+    }

@@ -105,7 +105,7 @@ class InvalidBodyError(AuthError):
 
     status = 422
     code = "VALIDATION_FAILED"
-    title = "The body breaks its schema"
+    title = "What was sent breaks its schema"
     default_detail = "One or more members are invalid; errors lists them."
 
     def __init__(self, violations: Sequence[Violation]) -> None:

@@ -107,6 +107,7 @@ def _routes(service: Service, clock: Clock) -> routes.Routes:
         **(routes.mail_routes(life.by_mail, service.sessions.authenticate) if life.by_mail else {}),
         **routes.role_routes(service.roles),
         **routes.session_routes(service.sessions, cookie),
+        **routes.audit_routes(service.audit),
         **routes.example_routes(),
         **routes.verifier_routes(
             service.sessions,

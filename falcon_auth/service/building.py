@@ -18,8 +18,8 @@ from falcon_auth.accounts.password_change import PasswordChange
 from falcon_auth.accounts.password_check import PasswordCheck
 from falcon_auth.accounts.registration import Registration
 from falcon_auth.accounts.rules import AccountRules
+from falcon_auth.audit.reading import AuditReading
 from falcon_auth.audit.trail import Trail
-from falcon_auth.audit.upkeep import AuditUpkeep
 from falcon_auth.delivery.mails import NO_MAILS, LinkTokens, Mails
 from falcon_auth.errors import ConfigurationError
 from falcon_auth.extras import say_missing
@@ -34,6 +34,7 @@ from falcon_auth.observability.events import Events
 from falcon_auth.observability.metrics import Metrics
 from falcon_auth.observability.metrics_folder import UnfitFolderError, shared_folder
 from falcon_auth.passwords import HashingPool, Passwords, make_passwords
+from falcon_auth.service.audit import activity_section, audit_chores
 from falcon_auth.service.factors import factor_sections, make_factors
 from falcon_auth.service.gauges import show_state
 from falcon_auth.service.keys import make_keys, show_keys
@@ -67,10 +68,11 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
     base = _lay_groundwork(settings, clock, in_memory)
     parts, foundations = _account_parts(base), _factor_foundations(base)
     factors, upkeep = make_factors(settings, foundations), FactorUpkeep(foundations)
+    audit = AuditReading(base.backend.store.audit)
     life = make_life(
         parts,
         base.tokens,
-        factor_sections(factors, base.backend.store.factors),
+        {**factor_sections(factors, base.backend.store.factors), **activity_section(audit)},
         None if base.delivery is None else base.delivery.dispatcher.expect,
     )
     if base.delivery is not None and life.by_mail is not None:
@@ -114,6 +116,7 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
             clock=clock,
             roles=base.backend.store.roles,
         ),
+        audit=audit,
         sessions=base.sessions,
         passwords=base.passwords,
         keys=base.keys,
@@ -252,16 +255,9 @@ def _registration(base: _Groundwork, parts: Parts) -> Registration:
 
 def _chores(base: _Groundwork, upkeep: FactorUpkeep) -> list[Chore]:
     """Return the chores of housekeeping; capabilities that are off have none."""
-    audit = AuditUpkeep(
-        base.backend.store.audit,
-        base.trail,
-        clock=base.clock,
-        retention_days=base.settings.audit_retention_days,
-    )
     chores: list[Chore] = [
         base.sessions.sweep,
-        audit.sum_failures,
-        audit.sweep,
+        *audit_chores(base.settings, base.backend.store.audit, base.trail, base.clock),
         *base.backend.chores,
         base.metrics.sample,
     ]

@@ -13,6 +13,7 @@ from falcon_auth.accounts.life import Life
 from falcon_auth.accounts.login import PasswordLogin
 from falcon_auth.accounts.password_change import PasswordChange
 from falcon_auth.accounts.registration import Registration
+from falcon_auth.audit.reading import AuditReading
 from falcon_auth.delivery.mails import NO_MAILS, Mails
 from falcon_auth.factors.assembly import Factors
 from falcon_auth.factors.upkeep import FactorUpkeep
@@ -50,6 +51,7 @@ class Service:
     administration: Administration
     roles: Roles
     importing: Importing
+    audit: AuditReading
     sessions: Sessions
     passwords: Passwords
     keys: KeySource

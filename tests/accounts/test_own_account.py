@@ -16,7 +16,9 @@ def test_the_account_shows_all_that_is_kept(client, user):
 
     assert shown["user"]["email"] == EMAIL
     assert [each["current"] for each in shown["sessions"]] == [True, False]
-    assert [shown[name] for name in ("factors", "identities", "roles", "activity")] == [[]] * 4
+    assert [shown[name] for name in ("factors", "identities", "roles")] == [[]] * 3
+    told = [each["event"] for each in shown["activity"]]
+    assert told == ["login.succeeded", "user.registered"]
 
 
 def test_a_user_takes_another_name_and_gives_it_away(client, user):
