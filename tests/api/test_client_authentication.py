@@ -68,11 +68,12 @@ def test_a_service_is_known_by_its_credential_however_it_sends_it(service, autho
         ("Basic ***", {}),
         ("Basic " + base64.b64encode(b"\xff:x").decode(), {}),
         ("Basic " + base64.b64encode(b"%ff:x").decode(), {}),
+        ("Basic " + base64.b64encode(b"no colon").decode(), {}),
         ("Bearer", {}),
         (f"Digest {TOKEN}", {}),
         ("", {}),
     ],
-    ids=range(16),  # The credentials differ from process to process.
+    ids=range(17),  # The credentials differ from process to process.
 )
 def test_anything_else_is_401_invalid_client(service, authorization, fields, logged):
     answer = ask(service, authorization=authorization, token="x", **fields)

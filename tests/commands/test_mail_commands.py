@@ -79,7 +79,7 @@ def test_messages_are_retried_by_id_and_unknown_ids_are_reported(run, store, sql
 
     assert answer.exit_code == 1
     assert "1 messages will be tried again." in answer.stdout
-    assert "The others are unknown" in answer.stderr
+    assert "The others do not exist" in answer.stderr
     assert store.outbox.list_failed(limit=9) == []
 
 

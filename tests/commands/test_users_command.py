@@ -229,6 +229,10 @@ def test_a_mistyped_path_makes_no_file(users, tmp_path, variable, command):
     assert not path.parent.exists()
 
 
+def test_users_on_postgresql_are_listed_as_well(users, postgres_url):
+    assert users("list", DATABASE_URL=postgres_url).returncode == 0
+
+
 @pytest.mark.parametrize("command", [["list"], ["disable", "ada@example.com"]])
 def test_in_memory_there_is_nobody_to_administer(users, command):
     result = users(*command, DATABASE_URL="")
