@@ -159,8 +159,9 @@ def test_a_session_is_one_for_all_tabs_from_log_in_to_log_out(ada, service):
     ada.go_to(0)
 
     ada.sees("E-mail address")
+    first = service.client.simulate_get("/api/v1/auth/sessions", headers=service.ada.headers)
     assert kept == ["", 0, 0]
-    assert len(list(service.app.service.sessions.list_of(service.ada.id))) == 1  # Her first one.
+    assert [each["current"] for each in first.json["sessions"]] == [True]  # Of her registration.
 
 
 def test_tabs_that_wake_up_together_refresh_one_at_a_time(ada, requests, clock, logged):
@@ -190,7 +191,7 @@ def test_a_session_that_was_ended_elsewhere_shows_the_form(ada, service):
     ada.logs_in()
     ada.sees(f"Hello, {EMAIL}")
 
-    service.app.service.sessions.end_all_of(service.ada.id)
+    service.client.simulate_delete("/api/v1/auth/sessions", headers=service.ada.headers)
     ada.presses("Show my sessions")
 
     ada.sees("E-mail address")

@@ -21,7 +21,7 @@ from note_store import NoteStore  # noqa: E402
 from notes import add_notes  # noqa: E402
 
 SCOPES = ("notes:read", "notes:write")
-ROLES = {"reader": ["notes:read"], "author": SCOPES}
+ROLES = {"nobody": (), "reader": SCOPES[:1], "author": SCOPES, "admin": ("admin",)}
 LACKING = (403, "INSUFFICIENT_SCOPE")
 
 
@@ -34,17 +34,11 @@ def store(tmp_path):
 def service(clock, store):
     with TestService({"scopes": SCOPES, "rate_limit_enabled": False}, clock) as service:
         add_notes(service.app, store)
-        for name, scopes in ROLES.items():
-            service.app.service.roles.define(name, scopes)
         yield service
 
 
 def user_with(service, role, email=EMAIL):
-    user = service.new_user(email)
-    if role is not None:
-        roles, administration = service.app.service.roles, service.app.service.administration
-        roles.grant(administration.find(email), role)
-    return user
+    return service.new_user(email, scopes=ROLES[role])
 
 
 def send(service, user, method, path, **kwargs):
@@ -58,7 +52,7 @@ def write(service, user, text="Buy milk."):
 @pytest.mark.parametrize(
     ("role", "may_read", "may_write", "may_administer"),
     [
-        (None, False, False, False),
+        ("nobody", False, False, False),
         ("reader", True, False, False),
         ("author", True, True, False),
         ("admin", True, True, True),
