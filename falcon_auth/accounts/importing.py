@@ -81,10 +81,7 @@ class _Line:
 
 
 class Importing:
-    """The use case of importing. Not safe for use by several threads at once.
-
-    Without *roles*, no user can have any.
-    """
+    """The use case of importing. Not safe for use by several threads at once."""
 
     def __init__(
         self,
@@ -93,7 +90,7 @@ class Importing:
         trail: Trail,
         *,
         clock: Callable[[], float],
-        roles: RoleStore | None = None,
+        roles: RoleStore,
         batch: int = BATCH,
     ) -> None:
         self._users = users
@@ -112,8 +109,7 @@ class Importing:
         stay unchanged. Raises `StoreUnavailableError`: the batch was not reported, but may have
         been stored.
         """
-        if self._roles is not None:
-            self._defined = frozenset(role.name for role in self._roles.list())
+        self._defined = frozenset(role.name for role in self._roles.list())
         lines = (line for line in _lines(source) if line.number >= from_line)
         while batch := list(islice(lines, self._batch)):
             yield self._import(batch)

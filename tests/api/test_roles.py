@@ -5,10 +5,12 @@ import pytest
 from conftest import EMAIL, outcome
 from falcon import testing
 from processes import ROOT
+from sqlalchemy import event
 
 from falcon_auth import public, requires
 from falcon_auth.access.scopes import UndeclaredScopeError
 from falcon_auth.keys import Key, KeyRing
+from falcon_auth.keys.service_credentials import make_credential
 from falcon_auth.models import Role
 from falcon_auth.testing.forge import Forge
 from falcon_auth.testing.service import TestService
@@ -410,3 +412,49 @@ def test_the_page_of_access_runs(tmp_path, monkeypatch):
         assert requirements["/notes", "DELETE"].recent
     finally:
         application.service.close()
+
+
+# --- What it costs
+
+
+@pytest.fixture
+def on_sqlite(clock, sqlite_url):
+    settings = {"database_url": sqlite_url, "scopes": SCOPES}
+    with TestService(settings, clock) as service:
+        yield service
+
+
+def test_the_profile_of_a_user_with_roles_takes_one_statement_as_any_other(on_sqlite):
+    users = [on_sqlite.new_user(EMAIL), on_sqlite.new_user("eve@example.com", scopes=["admin"])]
+    engine = on_sqlite.app.service.store.users._database.engine  # noqa: SLF001 - to listen to it
+    statements = []
+    event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+
+    for user in users:
+        assert ask(on_sqlite, "GET", "/api/v1/protected/profile", user) == (200, None)
+
+    assert len(statements) == len(users)
+    assert {*statements} == {statements[0]}
+
+
+def test_introspection_tells_the_scopes_of_now(clock):
+    token, stored = make_credential("notes")
+    settings = {"scopes": SCOPES, "introspection_tokens": [stored]}
+    with TestService(settings, clock) as service:
+        user = service.new_user(EMAIL, scopes=["notes:write", "notes:read"])
+        granted = service.app.service.administration.find(EMAIL)
+
+        def introspect():
+            answer = service.client.simulate_post(
+                "/api/v1/auth/introspect",
+                headers={
+                    "Authorization": f"Bearer {token}",
+                    "Content-Type": "application/x-www-form-urlencoded",
+                },
+                body=f"token={user.access_token}",
+            )
+            return answer.json.get("scope")
+
+        assert introspect() == "notes:read notes:write"
+        service.app.service.roles.revoke(granted, granted.roles[0])
+        assert introspect() is None

@@ -58,10 +58,11 @@ def lock_subject(connection: Connection, user_id: str, by: Authority | None) -> 
     """
     locked = lock_user(connection, user_id)
     if locked is None:
-        return None
-    if by is not None or locked.has_roles:
-        lock_roles(connection)
-    user = find_user(connection, user_id)
+        user = None
+    else:
+        if by is not None or locked.has_roles:
+            lock_roles(connection)
+        user = find_user(connection, user_id)
     if user is not None:
         authorise(connection, by, user.scopes)
     return user
