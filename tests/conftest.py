@@ -32,6 +32,7 @@ from hypothesis import settings as hypothesis_settings
 from mail_folder import mail_settings, mailing
 from processes import start_service
 from smtp_server import certificate, server_tls, smtp, start_smtp
+from webhook_receiver import receiver, receiver_with
 from wire import remote, wire, wire_to
 
 from falcon_auth.observability.logs import configure_logging
@@ -55,6 +56,8 @@ __all__ = [
     "migrated_postgres_url",
     "migrated_sqlite_file",
     "postgres_url",
+    "receiver",
+    "receiver_with",
     "redis_prefix",
     "redis_url",
     "remote",

@@ -75,6 +75,8 @@ MAIL_URL                     -
 MAIL_FROM                    -
 MAIL_TEMPLATES               -
 MAIL_CA_FILE                 -
+WEBHOOK_URL                  -
+WEBHOOK_SECRET               -
 PAGES                        -
 PAGES_NAME                   -
 PAGES_LOGO                   -

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from falcon_auth.accounts.mail_limits import MailLimits
-from falcon_auth.delivery.channel import PermanentDeliveryError, TemporaryDeliveryError
+from falcon_auth.delivery.channel import MAIL_PAUSES, PermanentDeliveryError, TemporaryDeliveryError
 from falcon_auth.errors import StoreUnavailableError
 from falcon_auth.models import Client, Message, time_ordered_id
 from falcon_auth.observability.logs import request_client, request_fields
@@ -73,6 +73,8 @@ class Enquiries:
 
 class EnquiryChannel:
     """Passes each enquiry to the use case that queued it; a `Channel` of the outbox."""
+
+    pauses = MAIL_PAUSES
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         self._answers = answers

@@ -15,6 +15,8 @@ with six additional keywords, which avoid repetition:
 Two stay in the document: `x-optional`, where the path is there only if the settings say so, and
 `x-any-method`, where every method of a path is answered as this one is.
 
+`x-webhook` in a fragment is what all webhooks share; there is one for each type of event.
+
 A new operation is one entry in the `paths` of its fragment; a new capability is a new file, named
 in `FRAGMENTS`. What all answers share is under `x-every-response` of `document.json`, and what a
 path answers beyond its operations under `x-every-path`.
@@ -30,6 +32,7 @@ from typing import Any
 from falcon_auth import __version__
 from falcon_auth.api.bodies import MEDIA_JSON
 from falcon_auth.api.forms import MEDIA_FORM
+from falcon_auth.api.openapi_webhooks import webhooks
 from falcon_auth.api.problems import MEDIA_PROBLEM, problem_of
 from falcon_auth.api.schemas import SCHEMAS, read_schema_file
 from falcon_auth.errors import (
@@ -56,6 +59,7 @@ FRAGMENTS = (
     "operation",
     "contract",
     "pages",
+    "webhooks",
 )
 PROBLEMS_OF_ALL = (
     "INTERNAL_ERROR",
@@ -113,6 +117,8 @@ def build_document(fragments: Sequence[str] = FRAGMENTS) -> Node:
 def _merge(document: Node, fragment: Node) -> None:
     """Add what a fragment holds. Raises `ValueError` for a path or component there already."""
     document["tags"] += fragment["tags"]
+    if "x-webhook" in fragment:
+        document["webhooks"] = webhooks(fragment["x-webhook"])
     parts = [(document["paths"], fragment["paths"])]
     for kind, named in fragment.get("components", {}).items():
         parts.append((document["components"].setdefault(kind, {}), named))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from falcon_auth.delivery.webhook_url import make_secret
 from falcon_auth.errors import ConfigurationError
 from falcon_auth.factors.encryption import make_key
 from falcon_auth.keys import ASYMMETRIC, SYMMETRIC
@@ -41,16 +42,19 @@ class _TooEarly(click.ClickException):
     help="The JWT algorithm of the key.",
 )
 @click.option("--encryption", is_flag=True, help="Create a key for ENCRYPTION_KEYS instead.")
+@click.option("--webhook", is_flag=True, help="Create a secret for WEBHOOK_SECRET instead.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Write the key to this file (mode 0600)."
 )
-def secret(algorithm: str, out: Path | None, *, encryption: bool) -> None:
+def secret(algorithm: str, out: Path | None, *, encryption: bool, webhook: bool) -> None:
     """Create a key: a text for JWT_SECRET_KEY, or PEM for JWT_PRIVATE_KEY_FILE.
 
     An existing file is never overwritten.
     """
     if encryption:
         data = f"{make_key()}\n".encode()
+    elif webhook:
+        data = f"{make_secret()}\n".encode()
     elif algorithm in ASYMMETRIC:
         data = make_pem(algorithm)
     else:
@@ -60,7 +64,7 @@ def secret(algorithm: str, out: Path | None, *, encryption: bool) -> None:
         return
     with _said_plainly():
         write_secret(out, data)
-    if algorithm in ASYMMETRIC and not encryption:
+    if algorithm in ASYMMETRIC and not (encryption or webhook):
         click.echo(f"kid {parse_pem(data, algorithm).kid}")
 
 

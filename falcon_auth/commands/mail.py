@@ -31,7 +31,7 @@ def preview(name: str, language: str | None, *, html: bool) -> None:
     """Print the mail NAME with sample data, from MAIL_TEMPLATES or the built-in templates."""
     # Imported here: no other command loads Jinja2.
     from falcon_auth.delivery.templates import sample_facts  # noqa: PLC0415
-    from falcon_auth.service.delivery import make_templates  # noqa: PLC0415
+    from falcon_auth.service.mail import make_templates  # noqa: PLC0415
 
     settings = read_settings(logs=sys.stderr)
     try:
@@ -72,7 +72,7 @@ def test(address: str) -> None:
 def _send(settings: Settings, recipient: str) -> None:
     # Imported here: other commands do not need them.
     from falcon_auth.delivery.mime import Rendered, compose  # noqa: PLC0415
-    from falcon_auth.service.delivery import make_transport, sender_of  # noqa: PLC0415
+    from falcon_auth.service.mail import make_transport, sender_of  # noqa: PLC0415
 
     now = time.time()
     host = urlsplit(settings.public_base).hostname or "localhost"

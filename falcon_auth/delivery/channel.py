@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from falcon_auth.models import Message
+
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+# What mails wait: greylisting takes a few minutes.
+MAIL_PAUSES = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 8 * HOUR, DAY)
 
 
 class DeliveryError(Exception):
@@ -25,6 +30,10 @@ class PermanentDeliveryError(DeliveryError):
 
 class Channel(Protocol):
     """Delivers messages of one kind, one at a time, on the delivery thread."""
+
+    @property
+    def pauses(self) -> Sequence[float]:
+        """Seconds to wait before each further attempt; a message has failed after the last one."""
 
     def deliver(self, message: Message) -> None:
         """Deliver *message*, within `dispatcher.DELIVERY_SECONDS` even if the server stalls.

@@ -31,11 +31,7 @@ POLL_SECONDS = 5.0  # Between polls for messages of other processes and for retr
 SOON_SECONDS = 0.05  # After a message was announced, and then twice as long each time.
 BATCH = 100  # Messages of one channel before the next channel gets its turn.
 COUNT_SECONDS = 15.0  # Between two counts for the metrics.
-MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
-# The wait before each further attempt, after the last of which a message has failed. Greylisting
-# takes a few minutes.
-PAUSES = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 8 * HOUR, DAY)
-KEPT_SECONDS = 30 * DAY  # How long a message that failed stays visible.
+KEPT_SECONDS = 30 * 24 * 3600  # How long a message that failed stays visible.
 
 log = structlog.get_logger("falcon_auth.delivery")
 
@@ -208,10 +204,11 @@ class Dispatcher:
             log.info("message_delivered", **_fields(message))
 
     def _postpone(self, message: Message, error: str) -> None:
-        if message.attempts > len(PAUSES):
+        pauses = self._channels[message.channel].pauses
+        if message.attempts > len(pauses):
             self._give_up(message, error)
             return
-        due_at = self._clock() + PAUSES[message.attempts - 1]
+        due_at = self._clock() + pauses[message.attempts - 1]
         self._outbox.postpone(message, due_at=due_at, error=error)
         self._count_result(message, "postponed")
         log.warning("message_postponed", **_fields(message), reason=error)

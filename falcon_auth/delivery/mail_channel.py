@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from falcon_auth.delivery.channel import PermanentDeliveryError, TemporaryDeliveryError
+from falcon_auth.delivery.channel import MAIL_PAUSES, PermanentDeliveryError, TemporaryDeliveryError
 from falcon_auth.delivery.mails import LinkTokens
 from falcon_auth.delivery.mime import ComposedMail, Rendered, compose
 from falcon_auth.delivery.templates import TemplateFaultError, Templates
@@ -77,6 +77,8 @@ class MailComposer:
 
 class MailChannel:
     """Delivers mails; a `Channel`."""
+
+    pauses = MAIL_PAUSES
 
     def __init__(self, composer: MailComposer, transport: Transport) -> None:
         self._composer = composer

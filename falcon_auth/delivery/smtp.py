@@ -10,9 +10,7 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from threading import Timer
+from contextlib import suppress
 from typing import NoReturn
 
 from falcon_auth.delivery.channel import (
@@ -20,6 +18,7 @@ from falcon_auth.delivery.channel import (
     ServerAwayError,
     TemporaryDeliveryError,
 )
+from falcon_auth.delivery.deadline import Deadline
 from falcon_auth.delivery.mail_url import MailServer
 from falcon_auth.delivery.mime import ComposedMail
 
@@ -50,7 +49,7 @@ class SmtpTransport:
 
     def send(self, mail: ComposedMail) -> None:
         """Submit one mail. Raises what `Channel.deliver` raises."""
-        deadline = _Deadline()
+        deadline = Deadline()
         with deadline.enforce(self._deadline_seconds):
             try:
                 connection = self._open_mail(mail, deadline)
@@ -63,13 +62,13 @@ class SmtpTransport:
         """Send QUIT and close; the response does not matter, since the mails are accepted."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            deadline = _Deadline()
+            deadline = Deadline()
             deadline.watch(*connection.handles)
             with deadline.enforce(QUIT_SECONDS), suppress(OSError):
                 connection.quit()
             connection.close_abruptly()
 
-    def _open_mail(self, mail: ComposedMail, deadline: _Deadline) -> _Connection:
+    def _open_mail(self, mail: ComposedMail, deadline: Deadline) -> _Connection:
         """Return a connection on which the server has accepted the sender of *mail*.
 
         A server may have closed an idle connection: then a new one is tried once.
@@ -89,7 +88,7 @@ class SmtpTransport:
             self._refuse("sender", code)
         return connection
 
-    def _connect(self, deadline: _Deadline) -> _Connection:
+    def _connect(self, deadline: Deadline) -> _Connection:
         """Connect and log in. A refusal here is not about the mail, so it is an `OSError`."""
         server = self._server
         connection = _Connection(
@@ -163,7 +162,7 @@ class _Connection(smtplib.SMTP):
         hello: str,
         tls: ssl.SSLContext | None,
         seconds: float,
-        deadline: _Deadline,
+        deadline: Deadline,
     ) -> None:
         self._tls = tls
         self._deadline = deadline
@@ -192,38 +191,7 @@ class _Connection(smtplib.SMTP):
             handle.close()
 
 
-class _Deadline:
-    """Shuts down the sockets of one delivery at its deadline."""
-
-    def __init__(self) -> None:
-        self.has_passed = False
-        self._watched: list[socket.socket] = []
-
-    def watch(self, *handles: socket.socket) -> None:
-        """Shut these sockets down at the deadline, or at once if it has passed."""
-        self._watched.extend(handles)
-        if self.has_passed:
-            self._shut_down()
-
-    @contextmanager
-    def enforce(self, seconds: float) -> Iterator[None]:
-        """Shut all sockets down unless the block ends within *seconds*."""
-        timer = Timer(seconds, self._shut_down)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _shut_down(self) -> None:
-        self.has_passed = True
-        for handle in self._watched:
-            with suppress(OSError):  # It is closed already.
-                handle.shutdown(socket.SHUT_RDWR)
-
-
-def _reason(error: Exception, deadline: _Deadline) -> str:
+def _reason(error: Exception, deadline: Deadline) -> str:
     """Describe the fault in a fixed phrase, without quoting the server's response or the mail."""
     if deadline.has_passed:
         return "server: too slow"

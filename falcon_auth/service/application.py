@@ -164,5 +164,6 @@ def _fragments_left_out(service: Service) -> tuple[str, ...]:
         "mail": service.life.by_mail is not None,
         "factors": service.factors is not None,
         "metadata": settings.jwt_issuer is not None and settings.issuer_path is not None,
+        "webhooks": settings.webhook_url is not None,
     }
     return tuple(name for name, is_on in on.items() if not is_on)

@@ -19,7 +19,7 @@ from falcon_auth.accounts.password_check import PasswordCheck
 from falcon_auth.accounts.registration import Registration
 from falcon_auth.accounts.rules import AccountRules
 from falcon_auth.audit.reading import AuditReading
-from falcon_auth.audit.trail import Trail
+from falcon_auth.audit.trail import Trail, announce_to_nobody
 from falcon_auth.delivery.mails import NO_MAILS, LinkTokens, Mails
 from falcon_auth.errors import ConfigurationError
 from falcon_auth.extras import say_missing
@@ -170,9 +170,10 @@ def _lay_groundwork(settings: Settings, clock: Clock, in_memory: MemoryStore) ->
     codec = make_codec(settings, keys, clock)
     backend = _open_backend(settings, clock, in_memory)
     tokens = PurposeTokens(codec.issuer)
-    delivery = _deliver_mail(settings, backend, tokens, metrics, clock)
+    delivery = _make_delivery(settings, backend, tokens, metrics, clock)
     mails = NO_MAILS if delivery is None else delivery.mails
-    trail = Trail(backend.store.audit, clock=clock, events=events)
+    announce = announce_to_nobody if delivery is None else delivery.announce
+    trail = Trail(backend.store.audit, clock=clock, events=events, announce=announce)
     limiter = Limiter(backend.counters, clock=clock, events=events)
     throttle = make_throttle(settings, backend.counters, limiter, clock)
     challenges = Challenges(codec.issuer, limiter, kinds_in(backend.store.factors), events=events)
@@ -268,12 +269,12 @@ def _chores(base: _Groundwork, upkeep: FactorUpkeep) -> list[Chore]:
     return chores
 
 
-def _deliver_mail(
+def _make_delivery(
     settings: Settings, backend: Backend, tokens: LinkTokens, metrics: Metrics, clock: Clock
 ) -> Delivery | None:
-    if not settings.sends_mail:
+    # Imported here: a service with neither mail nor a webhook has no use for it.
+    if not settings.sends_mail and settings.webhook_url is None:
         return None
-    # Imported here: a service without mail has no use for templates and SMTP.
     from falcon_auth.service.delivery import make_delivery  # noqa: PLC0415
 
     return make_delivery(settings, backend.store.outbox, tokens, metrics, clock=clock)

@@ -1,38 +1,27 @@
-"""Builds delivery as configured."""
+"""Builds delivery as configured: the dispatcher, mail, and webhooks."""
 
 from __future__ import annotations
 
-import os
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.headerregistry import Address
 from functools import partial
-from urllib.parse import urlsplit
 
+from falcon_auth import __version__
+from falcon_auth.audit.trail import Announce, announce_to_nobody
 from falcon_auth.delivery.dispatcher import DELIVERY_SECONDS, Dispatcher
-from falcon_auth.delivery.mail_channel import MailChannel, MailComposer
-from falcon_auth.delivery.mail_url import MailServer, parse_mail_url, parse_sender
-from falcon_auth.delivery.mails import LinkTokens, Mails, QueuedMails
-from falcon_auth.delivery.smtp import SmtpTransport
-from falcon_auth.delivery.templates import TemplateFaultError, Templates
-from falcon_auth.delivery.transports import ConsoleTransport, FolderTransport, Transport
-from falcon_auth.errors import ConfigurationError
+from falcon_auth.delivery.mails import NO_MAILS, LinkTokens, Mails
 from falcon_auth.observability.metrics import Metrics
 from falcon_auth.settings import Settings
 from falcon_auth.store import OutboxStore
 
-CONSOLE_SENDER = Address("Falcon Auth", "falcon-auth", "localhost")
-
 
 @dataclass(frozen=True)
 class Delivery:
-    """The parts of delivery: what builds messages and mails, and what delivers them."""
+    """What delivers messages, and what makes them: mails, and announcements to webhooks."""
 
-    mails: Mails
-    composer: MailComposer
-    transport: Transport
     dispatcher: Dispatcher
+    mails: Mails
+    announce: Announce
 
 
 def make_delivery(
@@ -43,69 +32,54 @@ def make_delivery(
     *,
     clock: Callable[[], float],
 ) -> Delivery:
-    """Build delivery; the settings must enable mail.
-
-    Raises `ConfigurationError` if the templates, the folder or the CA file cannot be used.
-    """
-    composer = MailComposer(
-        make_templates(settings),
-        tokens,
-        public_url=settings.public_base,
-        sender=sender_of(settings),
-        clock=clock,
-    )
-    transport = make_transport(settings)
+    """Build the delivery of mail and webhooks, as configured. Raises `ConfigurationError`."""
     dispatcher = Dispatcher(
         outbox,
-        {"mail": MailChannel(composer, transport)},
+        {},
         clock=clock,
         count=metrics.delivery,
         threshold=settings.circuit_breaker_threshold,
         timeout=settings.circuit_breaker_timeout,
     )
-    _show(metrics, dispatcher, "mail", clock)
-    mails = QueuedMails(clock=clock, expect=dispatcher.expect)
-    return Delivery(mails, composer, transport, dispatcher)
+    mails: Mails = NO_MAILS
+    announce: Announce = announce_to_nobody
+    if settings.sends_mail:
+        # Imported here: a service without mail has no use for templates and SMTP.
+        from falcon_auth.service.mail import add_mail  # noqa: PLC0415
 
-
-def sender_of(settings: Settings) -> Address:
-    """Return MAIL_FROM, or a placeholder for mails that are only printed."""
-    return parse_sender(settings.mail_from) if settings.mail_from else CONSOLE_SENDER
-
-
-def make_templates(settings: Settings) -> Templates:
-    """Return the templates after rendering each of them once. Raises `ConfigurationError`."""
-    templates = Templates(settings.mail_templates)
-    host = urlsplit(settings.public_base).hostname or ""
-    try:
-        templates.check({"public_url": settings.public_base, "service": host})
-    except TemplateFaultError as error:
-        raise ConfigurationError(f"MAIL_TEMPLATES: {error}") from None
-    return templates
-
-
-def make_transport(settings: Settings) -> Transport:
-    """Return the transport of MAIL_URL without connecting. Raises `ConfigurationError`."""
-    if settings.mail_url is None:
-        return ConsoleTransport()
-    target = parse_mail_url(settings.mail_url.get_secret_value())
-    if isinstance(target, MailServer):
-        return SmtpTransport(
-            target,
-            hello=urlsplit(settings.public_base).hostname or "localhost",
-            tls=None if target.security == "none" else _tls(settings),
-            deadline_seconds=DELIVERY_SECONDS,
+        mails = add_mail(dispatcher, settings, tokens, clock=clock)
+        _show(metrics, dispatcher, "mail", clock)
+    if settings.webhook_url is not None and settings.webhook_secret is not None:
+        announce = _add_webhook(
+            dispatcher,
+            settings.webhook_url,
+            settings.webhook_secret.get_secret_value(),
+            clock=clock,
         )
-    if not (target.is_dir() and os.access(target, os.W_OK | os.X_OK)):
-        raise ConfigurationError("MAIL_URL: does not name a writable folder")
-    return FolderTransport(target)
+        _show(metrics, dispatcher, "webhook", clock)
+    return Delivery(dispatcher, mails, announce)
 
 
-def _tls(settings: Settings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.mail_ca_file)
-    except OSError:
-        raise ConfigurationError("MAIL_CA_FILE: cannot be read as PEM certificates") from None
+def _add_webhook(
+    dispatcher: Dispatcher, url: str, secret: str, *, clock: Callable[[], float]
+) -> Announce:
+    # Imported here: a service without a webhook has no use for an HTTP client.
+    from falcon_auth.delivery.webhook_url import parse_secret  # noqa: PLC0415
+    from falcon_auth.delivery.webhooks import (  # noqa: PLC0415
+        CHANNEL,
+        WebhookAnnouncer,
+        WebhookChannel,
+    )
+
+    channel = WebhookChannel(
+        url,
+        parse_secret(secret),
+        user_agent=f"Falcon-Auth/{__version__}",
+        clock=clock,
+        seconds=DELIVERY_SECONDS,
+    )
+    dispatcher.add_channel(CHANNEL, channel)
+    return WebhookAnnouncer(dispatcher.expect)
 
 
 def _show(

@@ -135,6 +135,15 @@ def _check_mail(settings: Fields) -> list[str]:
     return faults
 
 
+def _check_webhook(settings: Fields) -> list[str]:
+    if (settings.webhook_url is None) != (settings.webhook_secret is None):
+        return ["WEBHOOK_URL, WEBHOOK_SECRET: set both or neither"]
+    is_plain = (settings.webhook_url or "").startswith("http:")
+    if settings.environment == "production" and is_plain:
+        return ["WEBHOOK_URL: must begin with https:// in production"]
+    return []
+
+
 def _check_verification(settings: Fields) -> list[str]:
     if settings.email_verification != "off" and not settings.sends_mail:
         return ["EMAIL_VERIFICATION: needs mail; set MAIL_URL"]
@@ -160,6 +169,7 @@ _CHECKS = (
     _check_production,
     _check_store,
     _check_mail,
+    _check_webhook,
     _check_verification,
     check_factors,
     _check_scopes,

@@ -17,6 +17,7 @@ from falcon_auth.delivery.mail_url import (
     parse_mail_url,
     parse_sender,
 )
+from falcon_auth.delivery.webhook_url import check_url, parse_secret
 from falcon_auth.factors.setup import are_on
 from falcon_auth.networks import Network, hold_everyone
 from falcon_auth.passwords.workers import default_workers
@@ -116,6 +117,8 @@ class Fields(BaseSettings):
     mail_from: str | None = None
     mail_templates: Path | None = None
     mail_ca_file: Path | None = None
+    webhook_url: str | None = None
+    webhook_secret: SecretStr | None = None
     pages: bool | None = None  # None: in development.
     pages_name: str | None = Field(default=None, max_length=40)  # None: `pages.look` has it.
     pages_logo: Path | None = None
@@ -180,6 +183,18 @@ class Fields(BaseSettings):
         if sender is not None:
             parse_sender(sender)
         return sender
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _check_webhook_url(cls, url: str | None) -> str | None:
+        return None if url is None else check_url(url)
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            parse_secret(secret.get_secret_value())
+        return secret
 
     # Validators run in reverse order, so this one runs before the lists are split.
     @field_validator("*", mode="before")

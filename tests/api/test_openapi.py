@@ -12,6 +12,7 @@ from falcon_auth.api.openapi import FRAGMENTS, build_document
 from falcon_auth.api.routes import ALIASES
 from falcon_auth.api.schemas import SCHEMA_FOLDER, SCHEMAS, find_folder
 from falcon_auth.api.validators import compile_schema, validator_of
+from falcon_auth.delivery.webhook_url import make_secret
 from falcon_auth.errors import CATALOGUE
 
 MEDIA_PROBLEM = "application/problem+json"
@@ -20,7 +21,8 @@ MEDIA_PROBLEM = "application/problem+json"
 @pytest.fixture
 def client(mailing):
     """A service of every capability that there is."""
-    return mailing(pages=True, jwt_issuer="https://auth.example.com")
+    webhook = {"webhook_url": "https://hooks.example.com", "webhook_secret": make_secret()}
+    return mailing(pages=True, jwt_issuer="https://auth.example.com", **webhook)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from conftest import Clock
 from key_operator import Operator
 from processes import ROOT, eventually
 
+from falcon_auth.delivery.webhook_url import parse_secret
 from falcon_auth.keys import ASYMMETRIC
 from falcon_auth.keys.folder import KeyFolder
 from falcon_auth.keys.pem import parse_pem
@@ -71,6 +72,10 @@ def test_without_a_file_the_key_is_printed(run):
 
     assert parse_pem(printed.encode(), "EdDSA")
     assert len(run("secret").stdout.strip()) == 64
+
+
+def test_a_secret_for_webhooks_is_one_that_the_settings_take(run):
+    assert len(parse_secret(run("secret", "--webhook").stdout.strip())) == 32
 
 
 def test_a_credential_is_made_of_which_only_the_hash_is_to_be_kept(run):

@@ -11,6 +11,7 @@ from processes import eventually
 from store_records import new_user
 
 from falcon_auth.delivery.channel import (
+    MAIL_PAUSES,
     PermanentDeliveryError,
     ServerAwayError,
     TemporaryDeliveryError,
@@ -20,7 +21,6 @@ from falcon_auth.delivery.dispatcher import (
     COUNT_SECONDS,
     KEPT_SECONDS,
     LEASE_SECONDS,
-    PAUSES,
     Dispatcher,
 )
 from falcon_auth.errors import StoreUnavailableError
@@ -35,6 +35,8 @@ AWAY = ServerAwayError("server: ConnectionRefusedError")
 @dataclass
 class Receiver:
     """A channel that does as it is told: an exception each time, or None."""
+
+    pauses = MAIL_PAUSES
 
     outcomes: list = field(default_factory=list)
     delivered: list = field(default_factory=list)
@@ -119,21 +121,21 @@ def test_a_message_refused_for_now_is_tried_with_growing_pauses_up_to_a_day_then
 ):
     """Greylisting wants some minutes; a mailbox that is full for a day may still get it."""
     desk.queue(message_to())
-    desk.receiver.outcomes = [BUSY] * (len(PAUSES) + 1)
+    desk.receiver.outcomes = [BUSY] * (len(MAIL_PAUSES) + 1)
 
-    for pause in PAUSES:
+    for pause in MAIL_PAUSES:
         assert desk.work() == 1
         desk.clock.advance(seconds=pause - 1)
         assert desk.work() == 0
         desk.clock.advance(seconds=1)
     assert desk.work() == 1
 
-    assert sorted(PAUSES) == list(PAUSES)
-    assert PAUSES[-1] == 24 * 3600
+    assert sorted(MAIL_PAUSES) == list(MAIL_PAUSES)
+    assert MAIL_PAUSES[-1] == 24 * 3600
     (failed,) = desk.store.outbox.list_failed(limit=9)
-    assert (failed.error, failed.attempts) == (str(BUSY), len(PAUSES) + 1)
+    assert (failed.error, failed.attempts) == (str(BUSY), len(MAIL_PAUSES) + 1)
     results = [result for _, _, result in desk.counted]
-    assert results == ["postponed"] * len(PAUSES) + ["failed"]
+    assert results == ["postponed"] * len(MAIL_PAUSES) + ["failed"]
     assert logged.events("message_failed")[0]["reason"] == str(BUSY)
 
 
@@ -142,7 +144,7 @@ def test_a_greylisted_message_is_delivered_when_it_is_tried_again(desk):
     desk.receiver.outcomes = [BUSY]
     desk.work()
 
-    desk.clock.advance(seconds=PAUSES[0])
+    desk.clock.advance(seconds=MAIL_PAUSES[0])
     desk.work()
 
     assert desk.receiver.delivered == ["password_changed"]

@@ -70,9 +70,10 @@ class OutboxTable:
         del self._numbers[message.id]
 
     def forget_all_of(self, user_id: str) -> None:
-        """Remove every message of a user, in time proportional to all messages."""
-        for message in [each for each in self.by_id.values() if each.user_id == user_id]:
-            self.remove(message)
+        """Remove every message of a user but webhooks, in time proportional to all messages."""
+        for message in list(self.by_id.values()):
+            if message.user_id == user_id and message.channel != "webhook":
+                self.remove(message)
 
     def postpone(self, leased: Message, due_at: float, error: str) -> None:
         """Make a leased message due later."""

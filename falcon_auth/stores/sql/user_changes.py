@@ -238,5 +238,8 @@ _DELETE_SESSIONS = (
 )
 # Recovery codes are deleted with their set (ON DELETE CASCADE).
 _DELETE_FACTORS = delete(factors).where(factors.c.user_id == _of_this_user)
-_DELETE_MESSAGES = delete(outbox).where(outbox.c.user_id == _of_this_user)
+# Webhooks hold no more of the user than the audit trail does, and tell of the deletion, too.
+_DELETE_MESSAGES = delete(outbox).where(
+    outbox.c.user_id == _of_this_user, outbox.c.channel != "webhook"
+)
 _DELETE = delete(users).where(_this_user)
