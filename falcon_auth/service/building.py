@@ -84,24 +84,8 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
         settings=settings,
         backend=base.backend,
         registration=_registration(base, parts),
-        login=PasswordLogin(
-            users,
-            base.sessions,
-            base.check,
-            base.trail,
-            only_verified=base.only_verified,
-            events=events,
-        ),
-        password_change=PasswordChange(
-            users,
-            base.passwords,
-            rules,
-            base.check,
-            base.trail,
-            clock=clock,
-            mails=base.mails,
-            events=events,
-        ),
+        login=_login(base),
+        password_change=_password_change(base),
         life=life,
         administration=Administration(
             users, rules, base.passwords, base.trail, clock=clock, events=events
@@ -252,6 +236,30 @@ def _factor_foundations(base: _Groundwork) -> Foundations:
 
 def _registration(base: _Groundwork, parts: Parts) -> Registration:
     return Registration(parts, registration_policy(base.settings, base.mails, parts.limits))
+
+
+def _login(base: _Groundwork) -> PasswordLogin:
+    return PasswordLogin(
+        base.backend.store.users,
+        base.sessions,
+        base.check,
+        base.trail,
+        only_verified=base.only_verified,
+        events=base.events,
+    )
+
+
+def _password_change(base: _Groundwork) -> PasswordChange:
+    return PasswordChange(
+        base.backend.store.users,
+        base.passwords,
+        base.rules,
+        base.check,
+        base.trail,
+        clock=base.clock,
+        mails=base.mails,
+        events=base.events,
+    )
 
 
 def _chores(base: _Groundwork, upkeep: FactorUpkeep) -> list[Chore]:
