@@ -69,6 +69,20 @@ def test_an_app_counts_once_a_code_has_confirmed_it(service, ada, clock):
     assert listed["recovery_codes_left"] == 10
 
 
+def test_a_wrong_code_confirms_no_app(service, ada, clock):
+    """It proves that the app has the secret: without that its owner would be locked out."""
+    made = send(service, f"{FACTORS}/totp", {"name": "Phone"}, ada).json
+    wrong = f"{(int(totp_code(made['secret'], clock)) + 500_000) % 1_000_000:06}"
+    confirm = f"{FACTORS}/totp/{made['id']}/confirm"
+
+    refused = send(service, confirm, {"code": wrong}, ada)
+
+    assert refused.json["code"] == "FACTOR_INVALID"
+    assert log_in(service).status_code == 200
+    right = {"code": totp_code(made["secret"], clock)}
+    assert send(service, confirm, right, ada).status_code == 200
+
+
 def totp_code(secret, clock):
     import pyotp
 

@@ -101,6 +101,19 @@ def test_one_pending_app_at_a_time_counts_nothing(store, ada):
     assert not store.factors.add_pending(new_factor(new_user("eve")), limit=LIMIT)
 
 
+def test_a_pending_app_leaves_those_that_count(store, ada):
+    user, session = ada
+    app = with_app(store, user, session)
+    pending = new_factor(user)
+
+    assert store.factors.add_pending(pending, limit=LIMIT)
+
+    holder = store.factors.find_holder(user.id)
+    assert {app.id, pending.id} <= {each.id for each in holder.factors}
+    assert holder.of_kind("totp") == [app]
+    assert holder.code_hashes == {"hash-1", "hash-2"}
+
+
 def test_the_first_factor_ends_the_other_sessions_and_marks_the_one_that_added_it(store, ada):
     user, session = ada
     other, _ = log_in(store, user)

@@ -204,7 +204,7 @@ class MemoryFactors:
 
     def _remove_codes(self, user_id: str) -> None:
         codes = self._state.factors.codes_of(user_id)
-        if codes is not None:
+        if codes is not None:  # pragma: no branch - they come with the first factor
             self._state.factors.remove(codes)
 
     def _count(self, user: User, factor_count: int, *, now: float) -> None:
