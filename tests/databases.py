@@ -11,6 +11,7 @@ import secrets
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,7 +21,17 @@ from falcon_auth.stores.memory.store import MemoryStore
 POSTGRES_URL = os.environ.get(
     "TEST_DATABASE_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 )
-REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
+
+
+def redis_of_this_process():
+    """A Redis database that no other process of the run has: its keys are deleted between tests."""
+    url = urlsplit(os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/15"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    number = (int(url.path.strip("/") or 0) - worker) % 16  # As many as a Redis has by default.
+    return url._replace(path=f"/{number}").geturl()
+
+
+REDIS_URL = redis_of_this_process()
 STORES = ("memory", "sqlite", "postgresql")
 
 
