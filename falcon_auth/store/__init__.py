@@ -23,6 +23,7 @@ from typing import Protocol
 
 from falcon_auth.store.audit import FAILURES_PER_HOUR, AuditQuery, AuditStore
 from falcon_auth.store.changes import Change
+from falcon_auth.store.directory import DirectoryStore
 from falcon_auth.store.factors import Activation, FactorStore, Holder
 from falcon_auth.store.outbox import MAX_WAITING_PER_USER, OutboxCount, OutboxStore
 from falcon_auth.store.roles import Authority, RoleChange, RoleStore
@@ -38,6 +39,7 @@ __all__ = [
     "AuditStore",
     "Authority",
     "Change",
+    "DirectoryStore",
     "FactorStore",
     "Holder",
     "Opening",
@@ -70,6 +72,10 @@ class Store(Protocol):
     @property
     def roles(self) -> RoleStore:
         """The roles."""
+
+    @property
+    def directory(self) -> DirectoryStore:
+        """The users, for administrators."""
 
     @property
     def audit(self) -> AuditStore:

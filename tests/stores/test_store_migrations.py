@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import sqlite3
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from falcon_auth.stores.sql.database import DatabaseUrlError, open_engine
 from falcon_auth.stores.sql.opening import current_revision
 from falcon_auth.stores.sql.sqlite import write_ahead
 from falcon_auth.stores.sql.store import SqlStore
-from falcon_auth.stores.sql.tables import REVISIONS, metadata
+from falcon_auth.stores.sql.tables import REVISIONS, SEARCH_INDEX, metadata
 
 SECRET = "hunter2"  # In URLs, and nowhere else.
 
@@ -59,7 +60,8 @@ def test_the_migrations_make_the_tables_that_the_store_works_with(engine):
     migrate.upgrade(engine)
 
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        options = {"compare_type": True, "include_name": lambda name, *_: name != SEARCH_INDEX}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
 
 
@@ -79,7 +81,7 @@ def test_the_migrations_make_the_indexes_with_their_conditions(engine):
                         text("SELECT indexdef FROM pg_indexes WHERE schemaname = :schema"),
                         {"schema": schema},
                     )
-                    if "alembic" not in row.indexdef
+                    if "alembic" not in row.indexdef and SEARCH_INDEX not in row.indexdef
                 )
                 for schema in ("model", "public")
             ]
@@ -110,7 +112,8 @@ def test_data_outlives_going_down_and_up_again(engine):
 
     migrate.downgrade(engine)
     assert current_revision(engine) == REVISIONS[-2]
-    assert not inspect(engine).has_table("audit_failures")
+    indexes = {each["name"] for each in inspect(engine).get_indexes("users")}
+    assert not indexes & {"users_created_at_idx", SEARCH_INDEX}
     migrate.upgrade(engine)
 
     found = [store.sessions.find(session.id) for session in sessions]
@@ -165,11 +168,13 @@ def test_a_migration_that_fails_changes_nothing(engine):
 
 
 def test_the_printed_sql_makes_the_same_tables(engine):
-    statements = migrate.upgrade_sql(engine.dialect.name)
+    statements = re.sub("(?m)^(BEGIN|COMMIT);$", "", migrate.upgrade_sql(engine.dialect.name))
 
     with engine.begin() as connection:
-        for statement in statements.split(";"):
-            if statement.strip() and not re.search(r"\b(BEGIN|COMMIT)\b", statement):
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(statements)
+        else:  # Takes one statement at a time.
+            for statement in statements.split(";"):
                 connection.execute(text(statement))
 
     assert current_revision(engine) == REVISIONS[-1]
@@ -241,6 +246,80 @@ def test_a_name_that_is_given_has_to_be_the_databases_at_every_step(empty_url, d
     assert (refused.exit_code, went.exit_code) == (1, 0)
 
 
+# --- The index of the directory's search
+
+
+def users_of(url, count):
+    """Fill a database of the version before with users."""
+    engine = open_engine(url, pool_size=1, patient=True)
+    migrate.upgrade(engine, to=REVISIONS[-2])
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO users (id, email, email_key, password_hash, password_version,"
+                " is_active, created_at, updated_at)"
+                " SELECT gen_random_uuid(), n, n, '!', 0, true, n, n"
+                " FROM generate_series(1, :count) AS n"
+            ),
+            {"count": count},
+        )
+    return engine
+
+
+def has_search_index(engine):
+    with engine.connect() as connection:
+        name = connection.scalar(text("SELECT to_regclass(:name)"), {"name": SEARCH_INDEX})
+    return name is not None
+
+
+@pytest.mark.parametrize(("count", "expected"), [(5, True), (10_000, False)])
+def test_the_search_index_of_many_users_is_left_to_an_administrator(
+    empty_postgres_url, count, expected
+):
+    """Nobody could log in while the migration makes it."""
+    engine = users_of(empty_postgres_url, count)
+
+    migrate.upgrade(engine)
+
+    assert has_search_index(engine) is expected
+    engine.dispose()
+
+
+def test_a_search_index_that_is_there_stays(empty_postgres_url):
+    engine = users_of(empty_postgres_url, 5)
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE INDEX {SEARCH_INDEX} ON users (email_key)"))
+
+    migrate.upgrade(engine)
+
+    assert has_search_index(engine)
+    migrate.downgrade(engine)
+    assert not has_search_index(engine)
+    engine.dispose()
+
+
+def test_a_role_that_may_not_add_the_extension_migrates_without_the_index(empty_postgres_url):
+    """Its database is made by somebody else, as hosted ones are."""
+    role, password = f"falcon_auth_test_{secrets.token_hex(6)}", secrets.token_hex(16)
+    owner = create_engine(empty_postgres_url)
+    with owner.begin() as connection:
+        connection.execute(text("DROP EXTENSION IF EXISTS pg_trgm"))
+        connection.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'"))
+        connection.execute(text(f"GRANT ALL ON SCHEMA public TO {role}"))
+    try:
+        url = make_url(empty_postgres_url).set(username=role, password=password)
+        engine = users_of(url.render_as_string(hide_password=False), 5)
+        migrate.upgrade(engine)
+
+        assert (current_revision(engine), has_search_index(engine)) == (REVISIONS[-1], False)
+        engine.dispose()
+    finally:
+        with owner.begin() as connection:
+            connection.execute(text(f"DROP OWNED BY {role}"))
+            connection.execute(text(f"DROP ROLE {role}"))
+        owner.dispose()
+
+
 # --- A PostgreSQL in use
 
 
@@ -305,7 +384,7 @@ def test_the_command_prints_sql_without_touching_the_database():
     up, down = run(nowhere, "--sql"), run(nowhere, "down", "--sql")
 
     assert "CREATE UNLOGGED TABLE counters" in up.output
-    assert "DROP TABLE audit_failures" in down.output
+    assert "DROP INDEX users_created_at_idx" in down.output
     assert SECRET not in up.output + down.output
 
 

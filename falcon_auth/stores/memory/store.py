@@ -15,6 +15,7 @@ from falcon_auth.models import (
     User,
 )
 from falcon_auth.stores.memory.audit import MemoryAudit
+from falcon_auth.stores.memory.directory import MemoryDirectory
 from falcon_auth.stores.memory.factors import MemoryFactors
 from falcon_auth.stores.memory.outbox import MemoryOutbox
 from falcon_auth.stores.memory.roles import MemoryRoles
@@ -47,6 +48,7 @@ class MemoryStore:
         self.sessions = MemorySessions(self._state)
         self.factors = MemoryFactors(self._state)
         self.roles = MemoryRoles(self._state)
+        self.directory = MemoryDirectory(self._state)
         self.audit = MemoryAudit(self._state)
         self.outbox = MemoryOutbox(self._state)
 

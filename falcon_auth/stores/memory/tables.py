@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import replace
 from itertools import islice
 
 from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsernameError
 from falcon_auth.models import Session, User
+from falcon_auth.store.directory import Position, position_of
 
 MINUTE = 60  # Seconds; open sessions are indexed by the minute in which they expire.
 
 
 class UserTable:
-    """Users by id, by e-mail key and by user name."""
+    """Users by id, by e-mail key and by user name, and in the order of the directory."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, User] = {}
         self.id_by_email: dict[str, str] = {}
         self._id_by_username: dict[str | None, str] = {}  # Never contains None.
+        self._in_order: list[str] = []  # Ids, oldest first: new users go to the end.
 
     def find_by_email(self, key: str) -> User | None:
         """Return the user with that e-mail key."""
@@ -40,6 +43,13 @@ class UserTable:
         self.id_by_email[user.email_key] = user.id
         if user.username_key is not None:
             self._id_by_username[user.username_key] = user.id
+        insort(self._in_order, user.id, key=self._position_of_id)
+
+    def list_newest(self, *, after: Position, limit: int) -> list[User]:
+        """Return up to *limit* users who come after that place, newest first."""
+        end = bisect_left(self._in_order, after, key=self._position_of_id)
+        ids = self._in_order[max(0, end - limit) : end]
+        return [self.by_id[user_id] for user_id in reversed(ids)]
 
     def replace(self, user: User) -> None:
         """Replace the previous state of a user without a conflict."""
@@ -52,9 +62,14 @@ class UserTable:
 
     def remove(self, user: User) -> None:
         """Remove a user."""
+        place = bisect_left(self._in_order, position_of(user), key=self._position_of_id)
+        del self._in_order[place]
         del self.by_id[user.id]
         del self.id_by_email[user.email_key]
         self._id_by_username.pop(user.username_key, None)
+
+    def _position_of_id(self, user_id: str) -> Position:
+        return position_of(self.by_id[user_id])
 
 
 class SessionTable:

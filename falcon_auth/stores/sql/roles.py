@@ -17,7 +17,7 @@ from falcon_auth.stores.sql.authority import (
     find_user,
     has_administrator,
     lock_roles,
-    lock_user,
+    lock_subject,
     require_administrator,
 )
 from falcon_auth.stores.sql.database import Database
@@ -84,20 +84,13 @@ class SqlRoles:
     ) -> RoleChange | None:
         """Lock the user, then the roles; then look and write."""
         with self._database.transaction() as connection:
-            locked = lock_user(connection, user_id)
-            defined = _lock_definitions(connection)
-            user = find_user(connection, user_id)
-            if locked is None or user is None:
+            user = lock_subject(connection, user_id, by)
+            if user is None:
                 return None
-            authorise(connection, by, user.scopes, *_scopes_of(defined, grant))
-            granted = tuple(sorted({*grant} - {*user.roles}))
-            revoked = tuple(sorted({*revoke} & {*user.roles} - {*grant}))
+            names = {*user.roles} - {*revoke} | {*grant}
+            granted, revoked = assign_roles(connection, user, names, by=by, now=now)
             if not granted and not revoked:
                 return RoleChange(user, (), ())
-            add_grants(connection, {user.id: granted})
-            connection.execute(_REVOKE, {"of_user": user.id, "names": revoked})
-            left = {*user.roles, *granted} - {*revoked}
-            connection.execute(_TOUCH, {"of_user": user.id, "any_left": bool(left), "now": now})
             if is_administrator(user):
                 require_administrator(connection)
             changed = find_user(connection, user.id)
@@ -113,6 +106,24 @@ def check_grants(connection: Connection, user: User, by: Authority | None) -> No
     if by is not None or user.roles:
         defined = _lock_definitions(connection)
         authorise(connection, by, *_scopes_of(defined, user.roles))
+
+
+def assign_roles(
+    connection: Connection, user: User, names: Collection[str], *, by: Authority | None, now: float
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Replace the roles of a user that is locked; return which were granted and which revoked.
+
+    Raises as `check_authority` does, and `NotFoundError` where a role is not defined.
+    """
+    defined = _lock_definitions(connection)
+    granted = tuple(sorted({*names} - {*user.roles}))
+    revoked = tuple(sorted({*user.roles} - {*names}))
+    authorise(connection, by, *_scopes_of(defined, granted))
+    if granted or revoked:
+        add_grants(connection, {user.id: granted})
+        connection.execute(_REVOKE, {"of_user": user.id, "names": revoked})
+        connection.execute(_TOUCH, {"of_user": user.id, "any_left": bool(names), "now": now})
+    return granted, revoked
 
 
 def _scopes_of(defined: Definitions, names: Collection[str]) -> list[Collection[str]]:

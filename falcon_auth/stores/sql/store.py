@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from falcon_auth.stores.sql.audit import SqlAudit
 from falcon_auth.stores.sql.database import Database
+from falcon_auth.stores.sql.directory import SqlDirectory
 from falcon_auth.stores.sql.factors import SqlFactors
 from falcon_auth.stores.sql.outbox import SqlOutbox
 from falcon_auth.stores.sql.roles import SqlRoles
@@ -25,5 +26,6 @@ class SqlStore:
         self.sessions = SqlSessions(database)
         self.factors = SqlFactors(database)
         self.roles = SqlRoles(database)
+        self.directory = SqlDirectory(database)
         self.audit = SqlAudit(database)
         self.outbox = SqlOutbox(database)

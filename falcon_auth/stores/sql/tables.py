@@ -28,7 +28,8 @@ from sqlalchemy import (
 )
 
 # The migrations, oldest first; the service requires the last one.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0009")
+SEARCH_INDEX = "users_search_idx"  # In no model: not every PostgreSQL has it, see the migration.
 
 metadata = MetaData(
     naming_convention={
@@ -96,6 +97,8 @@ users = Table(
     Column("last_login_at", Double),
     Index("users_email_key_idx", "email_key", unique=True),
     Index("users_username_key_idx", "username_key", unique=True),
+    # The order of the directory.
+    Index("users_created_at_idx", "created_at", "id"),
 )
 
 _session_user = Column("user_id", Uuid(as_uuid=False), ForeignKey("users.id"), nullable=False)
