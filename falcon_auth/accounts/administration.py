@@ -1,4 +1,4 @@
-"""Administration of accounts by operators: list, create, disable, enable and delete them."""
+"""What whoever runs the service does with accounts, which it knows by their addresses."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from collections.abc import Callable, Iterator
 from falcon_auth.accounts.email_addresses import EmailSyntaxError, parse_email
 from falcon_auth.accounts.registration import new_user
 from falcon_auth.accounts.rules import AccountRules, check_identity
-from falcon_auth.audit.trail import AuditWord, Trail
+from falcon_auth.accounts.user_changes import UserChanges
+from falcon_auth.audit.trail import Trail
 from falcon_auth.errors import DuplicateEmailError, NotFoundError
 from falcon_auth.models import User
 from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.passwords import Passwords
 from falcon_auth.store import UserStore
+from falcon_auth.store.directory import UserChange
 
 PAGE = 500  # Users read at a time.
 UNKNOWN = "No user has this e-mail address."
 
 
 class Administration:
-    """List, create, disable and enable users, set passwords. Safe to call from any thread.
+    """Find, create, disable, enable and delete users, set passwords. Safe to call from any thread.
 
     *actor* is who acts, as `Trail.effects` takes it. Every method raises `StoreUnavailableError` if
     the store cannot answer.
@@ -28,6 +30,7 @@ class Administration:
     def __init__(
         self,
         users: UserStore,
+        changes: UserChanges,
         rules: AccountRules,
         passwords: Passwords,
         trail: Trail,
@@ -36,6 +39,7 @@ class Administration:
         events: Events = LOG_ONLY,
     ) -> None:
         self._users = users
+        self._changes = changes
         self._rules = rules
         self._passwords = passwords
         self._trail = trail
@@ -89,20 +93,26 @@ class Administration:
             raise NotFoundError(UNKNOWN)
         return user
 
-    def delete(self, user: User, *, actor: str, only_unchanged: bool = False) -> bool:
+    def delete(self, user: User, *, only_unchanged: bool = False) -> bool:
         """Delete a user and everything stored about them, at once; return whether the user existed.
 
         With *only_unchanged*, a user whose address was changed or verified since *user* was read
-        is kept.
+        is kept. Raises `LastAdministratorError`.
         """
         version = user.email_version if only_unchanged else None
-        effects = self._trail.effects("user.deleted", actor=actor, subject=user.id)
-        change = self._users.delete(user.id, only_version=version, effects=effects)
-        if change is None:
+        try:
+            self._changes.delete(user.id, only_version=version)
+        except NotFoundError:
             return False
-        self._events.record("user_deleted", user_id=user.id)
-        self._events.record("sessions_ended", count=change.ended, user_id=user.id, reason="deleted")
         return True
+
+    def set_active(self, email: str, *, active: bool) -> User:
+        """Enable or disable a user; disabling ends all their sessions at once.
+
+        Returns the user as they were before. Raises `NotFoundError`, `LastAdministratorError`.
+        """
+        user = self.find(email)
+        return self._changes.change(user.id, UserChange(is_active=active)).before
 
     def unverified(self, *, created_before: float) -> Iterator[User]:
         """Iterate over users who have neither verified their address nor logged in.
@@ -134,27 +144,6 @@ class Administration:
             "sessions_ended", count=change.ended, user_id=user.id, reason="password"
         )
         return change.ended
-
-    def set_active(self, email: str, *, active: bool, actor: str) -> User:
-        """Enable or disable a user; disabling ends all their sessions at once.
-
-        Returns the user as they were before. Raises `NotFoundError`.
-        """
-        user = self.find(email)
-        event: AuditWord = "user.enabled" if active else "user.disabled"
-        change = self._users.set_active(
-            user.id,
-            active=active,
-            now=self._clock(),
-            effects=self._trail.effects(event, actor=actor, subject=user.id),
-        )
-        if change is None:  # pragma: no cover - deleted in between, which only a race reaches
-            raise NotFoundError(UNKNOWN)
-        self._events.record("user_enabled" if active else "user_disabled", user_id=user.id)
-        self._events.record(
-            "sessions_ended", count=change.ended, user_id=user.id, reason="disabled"
-        )
-        return user
 
     def _add(self, user: User, actor: str) -> None:
         effects = self._trail.effects("user.registered", actor=actor, subject=user.id)

@@ -71,7 +71,9 @@ def make_life(
             events=events,
         ),
         password_reset=PasswordReset(parts),
-        inviting=Inviting(users, parts.mails, tokens, trail, clock=clock, events=events),
+        inviting=Inviting(
+            parts.store, parts.mails, tokens, parts.trail, clock=clock, events=events
+        ),
         by_mail=None if expect is None else _make_life_by_mail(parts, expect),
     )
 

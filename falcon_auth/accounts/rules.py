@@ -107,6 +107,11 @@ def check_identity(*, email: str, username: str | None) -> EmailAddress:
     return address
 
 
+def identity_violations(*, email: str | None, username: str | None) -> list[Violation]:
+    """Return the violations that `check_identity` would raise."""
+    return _parse(email, "/email")[1] + username_violations(username)
+
+
 def check_email(email: str, *, pointer: str = "/email") -> EmailAddress:
     """Return the parsed address. Raises `InvalidBodyError` if it is not an address."""
     address, violations = _parse(email, pointer)

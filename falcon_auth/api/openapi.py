@@ -53,6 +53,7 @@ FRAGMENTS = (
     "factors",
     "roles",
     "audit",
+    "administration",
     "guarded",
     "services",
     "metadata",

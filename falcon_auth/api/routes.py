@@ -8,15 +8,19 @@ from typing import Any
 from pydantic import SecretStr
 
 from falcon_auth.access.roles import Roles
+from falcon_auth.accounts.directory import Directory
+from falcon_auth.accounts.invitation import Inviting
 from falcon_auth.accounts.life import Life, LifeByMail
 from falcon_auth.accounts.login import PasswordLogin
 from falcon_auth.accounts.password_change import PasswordChange
 from falcon_auth.accounts.registration import Registration
+from falcon_auth.accounts.user_changes import UserChanges
 from falcon_auth.api.app import AuthApp
 from falcon_auth.api.openapi import FRAGMENTS
 from falcon_auth.api.refresh_cookie import RefreshCookie
 from falcon_auth.api.resources import (
     accounts,
+    administration,
     audit,
     forward_auth,
     health,
@@ -91,6 +95,19 @@ def role_routes(use_cases: Roles) -> Routes:
     return {
         "/api/v1/admin/roles": roles.RoleList(use_cases),
         "/api/v1/admin/roles/{name}": roles.RoleItem(use_cases),
+    }
+
+
+def administration_routes(directory: Directory, inviting: Inviting, changes: UserChanges) -> Routes:
+    """Look through the users, invite, change and delete them."""
+    users = "/api/v1/admin/users"
+    one = f"{users}/{{user_id}}"
+    return {
+        users: administration.UserList(directory, inviting),
+        one: administration.UserItem(directory, changes),
+        f"{one}/password-reset": administration.UserPasswordReset(changes),
+        f"{one}/sessions": administration.UserSessions(directory, changes),
+        f"{one}/factors": administration.UserFactors(changes),
     }
 
 

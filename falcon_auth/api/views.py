@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -29,6 +30,17 @@ def show_user(user: User) -> dict[str, Any]:
         "updated_at": show_time(user.updated_at),
         "last_login_at": None if user.last_login_at is None else show_time(user.last_login_at),
     }
+
+
+def show_listed_user(user: User) -> dict[str, Any]:
+    """Return a user as in `schemas/listed_user.json`."""
+    return show_user(user) | {"roles": list(user.roles), "factors": user.factor_count}
+
+
+def show_managed_user(user: User, factors: Iterable[Factor]) -> dict[str, Any]:
+    """Return a user as in `schemas/managed_user.json`; *factors* are those that count."""
+    shown = [show_factor(each) for each in factors]
+    return show_user(user) | {"roles": list(user.roles), "factors": shown}
 
 
 def show_tokens(pair: TokenPair) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from falcon_auth.commands.administering import (
     verbose_option,
 )
 from falcon_auth.service import Service
+from falcon_auth.store.directory import UserChange
 
 
 @click.command()
@@ -59,8 +60,8 @@ def end_sessions(email: str) -> None:
     """End all sessions of a user: all their tokens are refused from now on."""
     with administer() as service:
         user = service.administration.find(email)
-        ended = service.sessions.end_all_of(user.id, actor=COMMAND)
-        click.echo(f"{printable(user.email)}: {ended} sessions ended.")
+        changed = service.user_changes.change(user.id, UserChange(end_sessions=True))
+        click.echo(f"{printable(user.email)}: {changed.ended} sessions ended.")
 
 
 def _show(service: Service, email: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import time
 import click
 
 from falcon_auth.accounts.exporting import export_user
-from falcon_auth.audit.trail import COMMAND
 from falcon_auth.commands.administering import administer, printable
 from falcon_auth.delivery.topics import INVITATION
 
@@ -25,7 +24,7 @@ def invite(email: str, username: str | None) -> None:
     accepted an earlier invitation is invited again.
     """
     with administer() as service:
-        invitation = service.life.inviting.invite(email=email, username=username, actor=COMMAND)
+        invitation = service.life.inviting.invite(email=email, username=username)
         click.echo(invitation.user.id)
         if invitation.token is not None:
             base = service.settings.public_base
@@ -41,7 +40,7 @@ def delete(email: str, *, yes: bool) -> None:
         user = service.administration.find(email)
         if not yes:
             click.confirm(f"Delete {printable(user.email)} for good?", abort=True, err=True)
-        service.administration.delete(user, actor=COMMAND)
+        service.administration.delete(user)
 
 
 @click.command()
@@ -77,7 +76,7 @@ def remove_unverified(days: int, *, dry_run: bool) -> None:
             user
             for user in found
             if not sessions.list_live(user.id, now=now)
-            and (dry_run or administration.delete(user, actor=COMMAND, only_unchanged=True))
+            and (dry_run or administration.delete(user, only_unchanged=True))
         )
         for user in gone:
             click.echo(user.id)

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from falcon_auth.api.views import show_user
+from falcon_auth.api.views import show_listed_user, show_user
 from falcon_auth.audit.trail import COMMAND
 from falcon_auth.commands.administering import (
     administer,
@@ -21,6 +21,7 @@ from falcon_auth.commands.user_access import end_sessions, set_password, show
 from falcon_auth.commands.user_life import delete, export, invite, remove_unverified
 from falcon_auth.commands.user_roles import grant, revoke
 from falcon_auth.models import User
+from falcon_auth.store.directory import UserChange
 
 
 @click.group()
@@ -45,18 +46,22 @@ for command in _MORE:
 
 
 @users.command("list")
+@click.option("--query", help="Only users with this in the address or the name, in any case.")
+@click.option("--role", help="Only users who have this role.")
+@click.option("--disabled", is_flag=True, help="Only users who are disabled.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per line, as in the API."
 )
 @verbose_option
-def list_users(*, as_json: bool) -> None:
-    """List all users by e-mail address: name, state, registration, last log-in.
+def list_users(*, query: str | None, role: str | None, disabled: bool, as_json: bool) -> None:
+    """List users, newest first: address, name, state, registration, last log-in.
 
     Columns are separated by tabs. No hash is shown.
     """
     with administer() as service:
-        for user in service.administration.users():
-            click.echo(json.dumps(show_user(user)) if as_json else _row(user))
+        active = False if disabled else None
+        for user in service.directory.users(query=query, role=role, active=active):
+            click.echo(json.dumps(show_listed_user(user)) if as_json else _row(user))
 
 
 @users.command()
@@ -81,7 +86,7 @@ def create(email: str, username: str | None, *, password_stdin: bool, as_json: b
 def disable(email: str) -> None:
     """Disable a user: they can no longer log in, and all their sessions end at once."""
     with administer() as service:
-        user = service.administration.set_active(email, active=False, actor=COMMAND)
+        user = service.administration.set_active(email, active=False)
         click.echo(f"{printable(user.email)} is disabled.")
 
 
@@ -91,7 +96,7 @@ def disable(email: str) -> None:
 def enable(email: str) -> None:
     """Enable a disabled user; sessions that were ended stay ended."""
     with administer() as service:
-        user = service.administration.set_active(email, active=True, actor=COMMAND)
+        user = service.administration.set_active(email, active=True)
         click.echo(f"{printable(user.email)} is enabled.")
 
 
@@ -106,8 +111,8 @@ def remove_factors(email: str) -> None:
     """
     with administer() as service:
         user = service.administration.find(email)
-        removed = service.factor_upkeep.remove_all(user, actor=COMMAND)
-        click.echo(f"{removed} removed")
+        changed = service.user_changes.change(user.id, UserChange(remove_factors=True))
+        click.echo(f"{changed.before.factor_count} removed")
 
 
 def _row(user: User) -> str:

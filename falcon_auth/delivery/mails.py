@@ -119,3 +119,11 @@ def _clean(fact: str | None) -> str | None:
     if fact is None:
         return None
     return "".join(each if each.isprintable() else " " for each in fact[:MAX_FACT_LENGTH])
+
+
+def sign_link(
+    topic: TopicName, user: User, tokens: LinkTokens, *, clock: Callable[[], float]
+) -> str:
+    """Return the token of a link that is handed over instead of mailed."""
+    (message,) = QueuedMails(clock=clock, expect=lambda: None).message(topic, user)
+    return tokens.sign(message)

@@ -14,8 +14,6 @@ HOUR = 3600
 UNREMARKABLE_GUESSES = Limit("factor-guesses", 9, HOUR)
 GUESSING_NOTICES = Limit("factor-guessing-notice", 1, HOUR)
 
-ALL_FACTORS = "all"
-
 
 class Notices:
     """Makes what is written about somebody's factors. Safe to call from any thread.
@@ -37,11 +35,6 @@ class Notices:
         """Return what to write in the transaction in which a user removes a factor."""
         mail = self._mails.message("factor_removed", user, factor=factor)
         return self._effects("factor.removed", user, user.id, mail, kind)
-
-    def all_removed(self, user: User, actor: str) -> Effects:
-        """Return what to write in the transaction in which *actor* removes all factors."""
-        mail = self._mails.message("factor_removed", user, factor=ALL_FACTORS)
-        return self._effects("factor.removed", user, actor, mail, ALL_FACTORS)
 
     def cloned(self, user: User, factor: str) -> tuple[Message, ...]:
         """Return the mail about a passkey that seems to have been copied."""

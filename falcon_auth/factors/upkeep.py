@@ -1,4 +1,4 @@
-"""Administration of second factors: remove a user's factors, re-encrypt secrets, and sweep."""
+"""Upkeep of second factors: re-encrypt secrets, and sweep."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import NamedTuple
 from falcon_auth.factors.check import owner_of
 from falcon_auth.factors.encryption import SecretBox, UndecryptableError
 from falcon_auth.factors.foundations import Foundations
-from falcon_auth.models import User
 
 PAGE = 200
 SWEEP_SLICE = 500
@@ -25,19 +24,7 @@ class FactorUpkeep:
 
     def __init__(self, on: Foundations) -> None:
         self._store = on.store.factors
-        self._notices = on.notices
         self._clock = on.clock
-        self._events = on.events
-
-    def remove_all(self, user: User, *, actor: str) -> int:
-        """Remove all factors and recovery codes of a user; return how many factors were active.
-
-        *actor* is who removes them, as `Trail.effects` takes it.
-        """
-        effects = self._notices.all_removed(user, actor)
-        removed = self._store.remove_all(user.id, now=self._clock(), effects=effects)
-        self._events.record("factors_removed", user_id=user.id, count=removed)
-        return removed
 
     def reencrypt(self, box: SecretBox) -> Reencrypted:
         """Re-encrypt with the first key every secret that another key encrypted.

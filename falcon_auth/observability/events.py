@@ -211,8 +211,7 @@ EVENTS: dict[EventName, Kind] = {
         words=("revoked", "password", "email", "disabled", "deleted", "evicted", "factor"),
     ),
     "token_rejected": Kind(
-        "a token was refused; `reason` may also be the name of the invalid claim, or say why the "
-        "cookie of cookie mode did not count",
+        "a token was refused; `reason` may also be the name of the invalid claim",
         "warning",
         TOKEN_REJECTIONS,
         label="reason",

@@ -108,6 +108,7 @@ def _routes(service: Service, clock: Clock) -> routes.Routes:
         **routes.role_routes(service.roles),
         **routes.session_routes(service.sessions, cookie),
         **routes.audit_routes(service.audit),
+        **routes.administration_routes(service.directory, life.inviting, service.user_changes),
         **routes.example_routes(),
         **routes.verifier_routes(
             service.sessions,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from falcon_auth.access.roles import Roles
 from falcon_auth.accounts.administration import Administration
+from falcon_auth.accounts.directory import Directory
 from falcon_auth.accounts.enquiries import CHANNEL
 from falcon_auth.accounts.importing import Importing
 from falcon_auth.accounts.life import make_life
@@ -18,6 +19,7 @@ from falcon_auth.accounts.password_change import PasswordChange
 from falcon_auth.accounts.password_check import PasswordCheck
 from falcon_auth.accounts.registration import Registration
 from falcon_auth.accounts.rules import AccountRules
+from falcon_auth.accounts.user_changes import UserChanges
 from falcon_auth.audit.reading import AuditReading
 from falcon_auth.audit.trail import Trail, announce_to_nobody
 from falcon_auth.delivery.mails import NO_MAILS, LinkTokens, Mails
@@ -80,6 +82,9 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
     show_state(base.metrics, base.pool, base.backend)
     show_keys(base.metrics, base.keys, clock)
     users, rules, events = base.backend.store.users, base.rules, base.events
+    changes = UserChanges(
+        base.backend.store, base.mails, base.tokens, base.trail, clock=clock, events=events
+    )
     return Service(
         settings=settings,
         backend=base.backend,
@@ -87,8 +92,10 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
         login=_login(base),
         password_change=_password_change(base),
         life=life,
+        directory=Directory(base.backend.store, clock=clock),
+        user_changes=changes,
         administration=Administration(
-            users, rules, base.passwords, base.trail, clock=clock, events=events
+            users, changes, rules, base.passwords, base.trail, clock=clock, events=events
         ),
         roles=Roles(
             base.backend.store.roles, settings.scopes, trail=base.trail, clock=clock, events=events

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from falcon_auth.access.roles import Roles
 from falcon_auth.accounts.administration import Administration
+from falcon_auth.accounts.directory import Directory
 from falcon_auth.accounts.importing import Importing
 from falcon_auth.accounts.life import Life
 from falcon_auth.accounts.login import PasswordLogin
 from falcon_auth.accounts.password_change import PasswordChange
 from falcon_auth.accounts.registration import Registration
+from falcon_auth.accounts.user_changes import UserChanges
 from falcon_auth.audit.reading import AuditReading
 from falcon_auth.delivery.mails import NO_MAILS, Mails
 from falcon_auth.factors.assembly import Factors
@@ -48,6 +50,8 @@ class Service:
     login: PasswordLogin
     password_change: PasswordChange
     life: Life
+    directory: Directory
+    user_changes: UserChanges
     administration: Administration
     roles: Roles
     importing: Importing

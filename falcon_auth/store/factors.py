@@ -96,12 +96,6 @@ class FactorStore(Protocol):
         `FactorRequiredError` instead. The effects are written if the factor was active.
         """
 
-    def remove_all(self, user_id: str, *, now: float, effects: Effects = NO_EFFECTS) -> int:
-        """Delete all factors and recovery codes of a user; return how many factors were active.
-
-        The effects are written if at least one was.
-        """
-
     def replace_codes(
         self, user: User, codes: RecoveryCodes, *, now: float, effects: Effects = NO_EFFECTS
     ) -> bool:

@@ -4,7 +4,6 @@ import pytest
 from conftest import EMAIL, PASSWORD, outcome
 from life_words import AUTH, account, delete_account, forgot, rename
 
-from falcon_auth.audit.trail import COMMAND
 from falcon_auth.errors import InvalidBodyError
 from falcon_auth.testing.service import TestService
 
@@ -158,8 +157,8 @@ def test_an_operator_deletes_a_user_once(client, user):
     administration = client.app.service.administration
     found = administration.find(EMAIL)
 
-    assert administration.delete(found, actor=COMMAND)
-    assert not administration.delete(found, actor=COMMAND)
+    assert administration.delete(found)
+    assert not administration.delete(found)
 
 
 # --- What the owner is told

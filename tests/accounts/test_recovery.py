@@ -17,7 +17,6 @@ from life_words import (
 from store_records import store_with
 
 from falcon_auth.accounts.enquiries import EnquiryChannel
-from falcon_auth.audit.trail import COMMAND
 from falcon_auth.delivery.channel import PermanentDeliveryError, TemporaryDeliveryError
 from falcon_auth.errors import StoreUnavailableError
 from falcon_auth.stores.memory.users import MemoryUsers
@@ -127,7 +126,7 @@ def test_an_invalid_address_is_422(client):
 def test_asking_for_a_reset_gets_the_same_answer_for_any_address(client, user):
     """It exists, does not, is disabled, or has had its share: the same but for the id."""
     client.register("off@example.com")
-    client.app.service.administration.set_active("off@example.com", active=False, actor=COMMAND)
+    client.app.service.administration.set_active("off@example.com", active=False)
     for _ in range(4):
         forgot(client, "spent@example.com")
 

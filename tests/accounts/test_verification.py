@@ -4,8 +4,6 @@ import pytest
 from conftest import EMAIL, PASSWORD, outcome, token_of
 from life_words import AUTH, forgot, reset, send_verification, verify
 
-from falcon_auth.audit.trail import COMMAND
-
 
 @pytest.fixture
 def client(mailing):
@@ -118,7 +116,7 @@ def test_using_one_link_ends_all_of_its_kind(client, user, token):
 
 
 def test_a_disabled_users_link_is_void(client, user, token):
-    client.app.service.administration.set_active(EMAIL, active=False, actor=COMMAND)
+    client.app.service.administration.set_active(EMAIL, active=False)
 
     assert outcome(verify(client, token, PASSWORD)) == (401, "TOKEN_REVOKED")
 

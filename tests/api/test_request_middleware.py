@@ -10,7 +10,6 @@ from falcon_auth.api.app import AuthApp
 from falcon_auth.api.client_addresses import ProxyTrust
 from falcon_auth.api.problems import handle_errors
 from falcon_auth.api.request_middleware import RequestMiddleware
-from falcon_auth.audit.trail import COMMAND
 from falcon_auth.observability.metrics import Metrics
 
 PATHS = ["/health", "/nope", "/protected", "/api/v1/auth/login", "/login"]
@@ -126,7 +125,7 @@ def test_every_event_of_a_request_has_an_address_and_a_command_s_has_none(
     client.profile(user)
     client.login()
     client.login()
-    client.app.service.administration.set_active(EMAIL, active=False, actor=COMMAND)
+    client.app.service.administration.set_active(EMAIL, active=False)
 
     for name in (
         "user_registered",

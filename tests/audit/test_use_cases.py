@@ -16,6 +16,7 @@ from life_words import (
 from falcon_auth.audit.trail import COMMAND
 from falcon_auth.errors import StoreUnavailableError
 from falcon_auth.store import FAILURES_PER_HOUR
+from falcon_auth.store.directory import UserChange
 from falcon_auth.stores.memory.audit_table import AuditTable
 from falcon_auth.stores.memory.store import MemoryStore
 from falcon_auth.testing.service import TestService
@@ -200,16 +201,16 @@ def test_an_unverified_user_with_the_right_password_is_a_failed_log_in(mailing):
 def test_what_is_done_by_command_has_the_command_as_actor(client, user):
     service, ada = client.app.service, id_of(user)
     administration = service.administration
-    administration.set_active(EMAIL, active=False, actor=COMMAND)
-    administration.set_active(EMAIL, active=True, actor=COMMAND)
+    administration.set_active(EMAIL, active=False)
+    administration.set_active(EMAIL, active=True)
     administration.set_password(EMAIL, NEW_PASSWORD, actor=COMMAND)
     client.login(password=NEW_PASSWORD)
     service.sessions.end_all_of(ada, actor=COMMAND)
     service.sessions.end_all_of(ada, actor=COMMAND)  # None is left.
-    bob = service.life.inviting.invite(email="bob@example.com", actor=COMMAND).user
-    service.life.inviting.invite(email="bob@example.com", actor=COMMAND)
-    administration.delete(bob, actor=COMMAND)
-    administration.delete(bob, actor=COMMAND)
+    bob = service.life.inviting.invite(email="bob@example.com").user
+    service.life.inviting.invite(email="bob@example.com")
+    administration.delete(bob)
+    administration.delete(bob)
 
     by_command = [each for each in told(client) if each[2] == COMMAND]
     assert by_command == [
@@ -241,7 +242,7 @@ def test_factors_are_told_by_their_kind_and_not_their_name(clock):
         service.client.simulate_delete(f"{AUTH}/factors/{app.id}", headers=ada.headers)
         user = service.app.service.administration.find(EMAIL)
         service.add_passkey(ada)
-        service.app.service.factor_upkeep.remove_all(user, actor=COMMAND)
+        service.app.service.user_changes.change(user.id, UserChange(remove_factors=True))
         trail = trail_of(service)
 
     kinds = [

@@ -93,6 +93,8 @@ def test_a_user_s_life(users, start):
             "created_at",
             "updated_at",
             "last_login_at",
+            "roles",
+            "factors",
         )
     }
 
@@ -132,6 +134,25 @@ def test_a_second_user_with_the_address_is_refused(users):
 
 def created(users, email="ada@example.com"):
     assert users("create", email, "--password-stdin", stdin=PASSWORD.encode()).returncode == 0
+
+
+def test_users_are_listed_newest_first_and_found(users, store):
+    for name in ("ada", "grace", "alan"):
+        created(users, f"{name}@example.com")
+    users("disable", "grace@example.com")
+    ada = store.users.find_by_email("ada@example.com")
+    store.roles.change(ada.id, grant=["admin"], now=0)
+
+    def listed(*options):
+        lines = users("list", *options).stdout.decode().splitlines()
+        return [line.partition("@")[0] for line in lines]
+
+    assert listed() == ["alan", "grace", "ada"]
+    assert listed("--query", "A@EXAMPLE") == ["ada"]
+    assert listed("--role", "admin") == ["ada"]
+    assert listed("--disabled") == ["grace"]
+    assert listed("--disabled", "--query", "ada") == []
+    assert b"printable characters" in users("list", "--query", "").stderr
 
 
 def test_a_user_is_shown_with_the_live_sessions_and_no_hash(users, start):

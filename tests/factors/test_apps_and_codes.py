@@ -3,8 +3,8 @@
 import pytest
 from conftest import EMAIL, PASSWORD, outcome, settings_for
 
-from falcon_auth.audit.trail import COMMAND
 from falcon_auth.factors import recovery_codes, totp
+from falcon_auth.store.directory import UserChange
 from falcon_auth.testing.service import Clock, TestService
 
 LOGIN, FACTOR, CONFIRM = "/api/v1/auth/login", "/api/v1/auth/login/factor", "/api/v1/auth/confirm"
@@ -191,7 +191,7 @@ def test_a_challenge_is_void_after_a_change_of_password_or_factors(service, app,
 
 def test_a_disabled_user_with_a_challenge_gets_403_account_disabled(service, app):
     challenge = challenge_of(service)
-    service.app.service.administration.set_active(EMAIL, active=False, actor=COMMAND)
+    service.app.service.administration.set_active(EMAIL, active=False)
 
     assert outcome(finish(service, app.code(), challenge)) == (403, "ACCOUNT_DISABLED")
 
@@ -259,7 +259,8 @@ def test_the_user_is_notified_by_mail_that_an_operator_removed_all_factors(clock
         service.mailbox.read()
 
         auth = service.app.service
-        auth.factor_upkeep.remove_all(auth.store.users.find_by_email(EMAIL), actor=COMMAND)
+        user = auth.store.users.find_by_email(EMAIL)
+        auth.user_changes.change(user.id, UserChange(remove_factors=True))
 
         assert "removed" in service.mailbox.only().subject
 

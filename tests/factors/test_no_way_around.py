@@ -8,7 +8,6 @@ from conftest import EMAIL, PASSWORD, outcome
 from life_words import AUTH, NEW_PASSWORD
 
 from falcon_auth.api.openapi import build_document
-from falcon_auth.audit.trail import COMMAND
 from falcon_auth.errors import SecondFactorRequiredError
 from falcon_auth.models import Client, Login
 from falcon_auth.testing.service import LoggedIn, TestService
@@ -243,7 +242,7 @@ def test_a_reset_as_first_proof_of_the_address_removes_the_factors_of_who_regist
 
 def test_an_invitation_gives_no_token(service, ada):
     service.mailbox.read()
-    service.app.service.life.inviting.invite(email="bob@example.com", actor=COMMAND)
+    service.app.service.life.inviting.invite(email="bob@example.com")
     body = {"token": service.mailbox.only().token, "new_password": NEW_PASSWORD}
 
     answer = post(service, f"{AUTH}/password/reset", body)

@@ -8,7 +8,6 @@ import pytest
 from conftest import EMAIL, PASSWORD, Client, outcome, settings_for
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from falcon_auth.audit.trail import COMMAND
 from falcon_auth.keys.jws import decode_segment, encode_segment
 from falcon_auth.service import create_app
 from falcon_auth.testing.authenticator import EDDSA, ES256, RS256, Authenticator
@@ -308,7 +307,7 @@ def test_backup_eligibility_does_not_change(service, device):
 
 
 def test_a_disabled_users_passkey_says_so_once_it_is_right(service, device):
-    service.app.service.administration.set_active(EMAIL, active=False, actor=COMMAND)
+    service.app.service.administration.set_active(EMAIL, active=False)
 
     assert outcome(passkey_login(service, device)) == (403, "ACCOUNT_DISABLED")
 

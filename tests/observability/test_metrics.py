@@ -286,7 +286,7 @@ def test_sessions_that_something_else_ends_are_counted_and_logged(make_client, l
     latest = client.login()  # And the next.
     client.change_password(latest, PASSWORD, "another horse battery")
     client.login(password="another horse battery")
-    client.app.service.administration.set_active(EMAIL, active=False, actor=COMMAND)
+    client.app.service.administration.set_active(EMAIL, active=False)
     client.app.service.administration.set_active(
         EMAIL, active=False, actor=COMMAND
     )  # None is left.

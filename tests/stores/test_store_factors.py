@@ -17,6 +17,7 @@ from falcon_auth.models import (
     Message,
     SpentChallenge,
 )
+from falcon_auth.store.directory import UserChange
 
 THREADS = 20
 
@@ -330,13 +331,11 @@ def test_all_factors_are_removed_at_once(store, ada):
     with_app(store, user, session)
     activate(store, user_in(store, user), session, new_passkey(user))
 
-    assert store.factors.remove_all(user.id, now=NOW, effects=notice(user)) == 2
-    assert store.factors.remove_all(user.id, now=NOW, effects=notice(user)) == 0
-    assert store.factors.remove_all(str(uuid.uuid4()), now=NOW) == 0
+    changed = store.directory.change(user.id, UserChange(remove_factors=True), now=NOW)
 
+    assert (changed.before.factor_count, changed.after.factor_count) == (2, 0)
     assert store.factors.find_holder(user.id).factors == ()
     assert store.factors.find_credential("credential") is None
-    assert len(messages_in(store)) == 1
 
 
 def test_codes_are_replaced_where_there_is_a_factor_and_nothing_changed(store, ada):

@@ -113,17 +113,6 @@ class MemoryFactors:
             self._state.changed(effects)
             return factor
 
-    def remove_all(self, user_id: str, *, now: float, effects: Effects = NO_EFFECTS) -> int:
-        """Remove all under one lock."""
-        with self._state.lock:
-            user = self._state.users.by_id.get(user_id)
-            self._state.factors.forget_all_of(user_id)
-            if user is None or not user.factor_count:
-                return 0
-            self._count(user, 0, now=now)
-            self._state.changed(effects)
-            return user.factor_count
-
     def replace_codes(
         self, user: User, codes: RecoveryCodes, *, now: float, effects: Effects = NO_EFFECTS
     ) -> bool:

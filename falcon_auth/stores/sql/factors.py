@@ -130,18 +130,6 @@ class SqlFactors:
                 write_effects(connection, effects)
             return factor
 
-    def remove_all(self, user_id: str, *, now: float, effects: Effects = NO_EFFECTS) -> int:
-        """Lock the user, then delete."""
-        with self._database.transaction() as connection:
-            user = factor_changes.lock_owner(connection, user_id)
-            if user is None:
-                return 0
-            connection.execute(_DELETE_ALL, {"of_user": user.id})
-            if user.factor_count:
-                factor_changes.set_count(connection, user, 0, now=now)
-                write_effects(connection, effects)
-            return user.factor_count
-
     def replace_codes(
         self, user: User, codes: RecoveryCodes, *, now: float, effects: Effects = NO_EFFECTS
     ) -> bool:
@@ -219,7 +207,6 @@ _BY_CREDENTIAL = (
 _DELETE_PENDING = delete(factors).where(_of_user, _is_pending)
 _REMOVABLE = select(*FACTOR_COLUMNS).where(_this_factor, _of_user, ~_is_set_of_codes)
 _DELETE = delete(factors).where(_this_factor)
-_DELETE_ALL = delete(factors).where(_of_user)
 _SECRETS = (
     select(*FACTOR_COLUMNS)
     .where(factors.c.secret.is_not(None), factors.c.id > bindparam("after"))
