@@ -33,6 +33,7 @@ PASSWORD_METHOD = "pwd"  # noqa: S105 - RFC 8176's word
 CODE_METHOD = "otp"
 DEVICE_BOUND_METHOD = "hwk"  # A passkey that cannot leave its device.
 SYNCED_METHOD = "swk"  # One that can.
+PROVIDER_METHOD = "fed"  # A log-in by others.
 SEVERAL_FACTORS = "mfa"
 
 FactorKind = Literal["totp", "passkey", "recovery_code"]
@@ -168,6 +169,29 @@ class FactorUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A user's account at a provider. It is known by issuer and subject, never by the address."""
+
+    id: str
+    user_id: str
+    provider: str  # The provider's name in PROVIDERS_FILE.
+    issuer: str
+    subject: str = field(repr=False)
+    email: str | None = field(repr=False)  # As the provider stated it when the identity was new.
+    created_at: float
+    last_used_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityUse:
+    """A log-in by an identity: when it took place, and the one-time code that it spends."""
+
+    identity_id: str
+    at: float
+    code: SpentChallenge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
     """One thing that happened to the security of an account or of the service."""
 
@@ -245,13 +269,15 @@ class Login:
     """A user who has just authenticated by `methods` (RFC 8176).
 
     `upgraded_hash` is the password's hash at today's cost, where the stored one is older; `use` is
-    the second factor that was given, which opening the session spends.
+    the second factor that was given, which opening the session spends, as it spends the one-time
+    code of `identity` where a provider vouched for the user.
     """
 
     user: User
     upgraded_hash: str | None = field(default=None, repr=False)
     methods: tuple[str, ...] = (PASSWORD_METHOD,)
     use: FactorUse | None = None
+    identity: IdentityUse | None = None
 
     @property
     def is_complete(self) -> bool:

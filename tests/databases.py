@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from falcon_auth.stores.breaker import Breaker
+from falcon_auth.breaker import Breaker
 from falcon_auth.stores.memory.store import MemoryStore
 
 POSTGRES_URL = os.environ.get(

@@ -70,6 +70,45 @@ class DuplicateUsernameError(AuthError):
     default_detail = "A user with this user name exists already."
 
 
+class ProviderEmailUnverifiedError(AuthError):
+    """A new identity comes without an address that its provider has verified."""
+
+    status = 403
+    code = "PROVIDER_EMAIL_UNVERIFIED"
+    title = "The provider has not verified an e-mail address"
+    default_detail = "Verify your e-mail address at the provider, or register here with a password."
+
+
+class IdentityNotLinkedError(AuthError):
+    """The address of a new identity is that of a user: an address alone links nothing."""
+
+    status = 409
+    code = "IDENTITY_NOT_LINKED"
+    title = "The account at the provider is not linked"
+    default_detail = (
+        "An account with this e-mail address exists already. Log in to it, or reset its password, "
+        "and link the provider there."
+    )
+
+
+class IdentityTakenError(AuthError):
+    """The identity is linked already, to this user or to another."""
+
+    status = 409
+    code = "IDENTITY_TAKEN"
+    title = "The account at the provider is linked already"
+    default_detail = "This account at the provider is linked to a user already."
+
+
+class LastWayInError(AuthError):
+    """Without it the user could not log in any more."""
+
+    status = 409
+    code = "LAST_WAY_IN"
+    title = "The last way to log in cannot be removed"
+    default_detail = "Set a password, add a passkey or link another provider first."
+
+
 class FactorRequiredError(AuthError):
     """The user has to keep a second factor, so the last one cannot be removed."""
 

@@ -126,6 +126,21 @@ class StepUpRequiredError(UnauthorizedError):
         return stated | {"max_age": str(self._max_age_seconds)}
 
 
+class ProviderRefusedError(UnauthorizedError):
+    """A provider, or what came back from it, did not establish who the user is.
+
+    `reason` is a fixed word for the log; the client is never told.
+    """
+
+    code = "PROVIDER_REFUSED"
+    title = "The provider did not confirm the login"
+    default_detail = "The login at the provider failed or was cancelled; start it again."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
 class InvalidClientError(UnauthorizedError):
     """A service has not authenticated (RFC 6749, 5.2); `reason` is for the log and the metrics."""
 

@@ -33,6 +33,15 @@ class StoreUnavailableError(TryAgainError):
     outcome_unknown = "Whether this was done is not known; look before you send it again."
 
 
+class ProviderUnavailableError(TryAgainError):
+    """A provider is away, slow, or asked by too many requests at once. Nothing was changed."""
+
+    status = 503
+    code = "PROVIDER_UNAVAILABLE"
+    title = "The provider is unavailable"
+    default_detail = "The provider cannot be reached now; try again shortly, or log in another way."
+
+
 class AbandonedError(Exception):
     """The client disconnected before a worker started its job, which was therefore not done.
 

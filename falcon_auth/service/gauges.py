@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from falcon_auth.breaker import Breaker
 from falcon_auth.observability.logs import dropped_lines
 from falcon_auth.observability.metrics import Metrics
 from falcon_auth.passwords import HashingPool
 from falcon_auth.stores.backends import Backend
-from falcon_auth.stores.breaker import Breaker
 
 
 def show_state(metrics: Metrics, pool: HashingPool, backend: Backend) -> None:

@@ -25,6 +25,7 @@ from falcon_auth.store.audit import FAILURES_PER_HOUR, AuditQuery, AuditStore
 from falcon_auth.store.changes import Change
 from falcon_auth.store.directory import DirectoryStore
 from falcon_auth.store.factors import Activation, FactorStore, Holder
+from falcon_auth.store.identities import IdentityStore
 from falcon_auth.store.outbox import MAX_WAITING_PER_USER, OutboxCount, OutboxStore
 from falcon_auth.store.roles import Authority, RoleChange, RoleStore
 from falcon_auth.store.sessions import Opening, Rotation, SessionStore
@@ -42,6 +43,7 @@ __all__ = [
     "DirectoryStore",
     "FactorStore",
     "Holder",
+    "IdentityStore",
     "Opening",
     "OutboxCount",
     "OutboxStore",
@@ -72,6 +74,10 @@ class Store(Protocol):
     @property
     def roles(self) -> RoleStore:
         """The roles."""
+
+    @property
+    def identities(self) -> IdentityStore:
+        """The users' accounts at providers."""
 
     @property
     def directory(self) -> DirectoryStore:

@@ -36,6 +36,7 @@ class SessionStore(Protocol):
 
         `login.use` is spent in the same step: raises `FactorInvalidError`, and changes nothing, if
         it was spent before. Of many concurrent callers with the same use, exactly one succeeds.
+        So is `login.identity`, as `IdentityStore.use` does: raises `RevokedTokenError`.
         """
 
     def find(self, session_id: str) -> tuple[Session, User] | None:

@@ -18,7 +18,7 @@ from falcon_auth.stores.memory.store import MemoryStore
 from falcon_auth.throttle.counters import Counters
 
 if TYPE_CHECKING:
-    from falcon_auth.stores.breaker import Breaker
+    from falcon_auth.breaker import Breaker
 
 MEMORY_LIMITS = "lost on restart, one process"
 SNAPSHOT_LIMITS = "snapshot file, one process; a crash loses the last seconds"
@@ -121,7 +121,7 @@ def _sql_backend(options: BackendOptions, url: str, clock: Clock) -> Backend:
 
 
 def _count_in_redis(backend: Backend, options: BackendOptions, url: str, clock: Clock) -> None:
-    from falcon_auth.stores.breaker import Breaker  # noqa: PLC0415 - only where it is used
+    from falcon_auth.breaker import Breaker  # noqa: PLC0415 - only where it is used
     from falcon_auth.stores.redis_counters import (  # noqa: PLC0415
         FallbackCounters,
         RedisCounters,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 
-from falcon_auth.stores.breaker import Breaker
+from falcon_auth.breaker import Breaker
 
 INTERVAL_SECONDS = 1.0
 

@@ -12,7 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from falcon_auth.stores.breaker import Breaker, OutageError, UnavailableError
+from falcon_auth.breaker import Breaker, OutageError, UnavailableError
 from falcon_auth.stores.memory.counters import MemoryCounters
 from falcon_auth.stores.recovery import RecoveryProbe
 from falcon_auth.throttle.counters import Window

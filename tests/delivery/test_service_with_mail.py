@@ -220,7 +220,7 @@ from falcon_auth.delivery.mail_channel import MailComposer, MailChannel
 from falcon_auth.delivery.mail_url import parse_mail_url
 from falcon_auth.delivery.smtp import SmtpTransport
 from falcon_auth.delivery.templates import Templates
-from falcon_auth.stores.breaker import Breaker
+from falcon_auth.breaker import Breaker
 from falcon_auth.stores.sql.database import Database, open_engine
 from falcon_auth.stores.sql.store import SqlStore
 

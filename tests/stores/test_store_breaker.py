@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from falcon_auth.breaker import Breaker, CircuitOpenError, NotReachedError, OutageError
 from falcon_auth.errors import DuplicateEmailError
-from falcon_auth.stores.breaker import Breaker, CircuitOpenError, NotReachedError, OutageError
 
 THRESHOLD, TIMEOUT = 3, 30
 

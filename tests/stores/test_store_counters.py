@@ -15,7 +15,7 @@ from databases import REDIS_URL, database_for, race
 from sqlalchemy import func, select
 from stopwatch import timed
 
-from falcon_auth.stores.breaker import Breaker, OutageError
+from falcon_auth.breaker import Breaker, OutageError
 from falcon_auth.stores.memory.counters import MemoryCounters
 from falcon_auth.stores.sql.tables import counters as table
 

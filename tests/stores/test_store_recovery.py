@@ -4,7 +4,7 @@ import pytest
 from processes import eventually
 from test_store_breaker import fail
 
-from falcon_auth.stores.breaker import Breaker
+from falcon_auth.breaker import Breaker
 from falcon_auth.stores.recovery import RecoveryProbe
 
 SHORT = 0.001  # Seconds between two probes.

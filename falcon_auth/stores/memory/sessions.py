@@ -39,6 +39,8 @@ class MemorySessions:
                 return None
             if login.use is not None:
                 self._state.factors.spend(login.use)
+            if login.identity is not None:
+                self._state.identities.use(login.identity)
             user = replace(user, last_login_at=session.created_at)
             if login.upgraded_hash and user.password_hash == login.user.password_hash:
                 user = replace(user, password_hash=login.upgraded_hash)

@@ -22,7 +22,7 @@ from typing import IO, Any, NamedTuple, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from falcon_auth.errors import AuthError
-from falcon_auth.models import Factor, Message, Role, Session, User
+from falcon_auth.models import Factor, Identity, Message, Role, Session, User
 from falcon_auth.stores.memory.store import MemoryStore, Records
 from falcon_auth.strict_json import parse_json
 
@@ -31,7 +31,7 @@ VERSION = 1
 OWNER_ONLY = 0o600  # It holds password hashes.
 BATCH = 200  # Records encoded at a time; requests do not wait any longer than that takes.
 
-Record = TypeVar("Record", User, Session, Message, Factor, Role)
+Record = TypeVar("Record", User, Session, Message, Factor, Role, Identity)
 
 
 class _Content(BaseModel):
@@ -47,6 +47,7 @@ class _Content(BaseModel):
     code_hashes: dict[str, list[str]] = {}
     spent_challenges: dict[str, float] = {}
     roles: list[Role] = []
+    identities: list[Identity] = []
 
 
 class _Identity(NamedTuple):
@@ -151,6 +152,7 @@ class Snapshot:
                 content.code_hashes,
                 content.spent_challenges,
                 content.roles,
+                content.identities,
             )
         except (ValidationError, ValueError, AuthError):
             raise self._fault("has records that are damaged or contradictory") from None
@@ -217,7 +219,10 @@ def _encode(records: Records) -> Iterator[str]:
     yield '],\n"roles": ['
     yield from _encode_records(records.roles)
     yield f'],\n"code_hashes": {json.dumps(records.code_hashes)}'
-    yield f',\n"spent_challenges": {json.dumps(records.spent_challenges)}}}\n'
+    yield f',\n"spent_challenges": {json.dumps(records.spent_challenges)}'
+    yield ',\n"identities": ['
+    yield from _encode_records(records.identities)
+    yield "]}\n"
 
 
 def _encode_records(records: Sequence[Record]) -> Iterator[str]:

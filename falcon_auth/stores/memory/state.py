@@ -7,6 +7,7 @@ from threading import Lock
 from falcon_auth.models import Effects
 from falcon_auth.stores.memory.audit_table import AuditTable
 from falcon_auth.stores.memory.factor_table import FactorTable
+from falcon_auth.stores.memory.identity_table import IdentityTable
 from falcon_auth.stores.memory.outbox_table import OutboxTable
 from falcon_auth.stores.memory.role_table import RoleTable
 from falcon_auth.stores.memory.tables import SessionTable, UserTable
@@ -24,6 +25,7 @@ class MemoryState:
         self.sessions = SessionTable()
         self.factors = FactorTable()
         self.roles = RoleTable(self.users)
+        self.identities = IdentityTable(self.factors)
         self.audit = AuditTable()
         self.outbox = OutboxTable()
         self.changes = 0

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from falcon_auth.models import (
     NO_EFFECTS,
     Factor,
+    Identity,
     Message,
     Role,
     Session,
@@ -17,6 +18,7 @@ from falcon_auth.models import (
 from falcon_auth.stores.memory.audit import MemoryAudit
 from falcon_auth.stores.memory.directory import MemoryDirectory
 from falcon_auth.stores.memory.factors import MemoryFactors
+from falcon_auth.stores.memory.identities import MemoryIdentities
 from falcon_auth.stores.memory.outbox import MemoryOutbox
 from falcon_auth.stores.memory.roles import MemoryRoles
 from falcon_auth.stores.memory.sessions import MemorySessions
@@ -34,6 +36,7 @@ class Records(NamedTuple):
     code_hashes: Mapping[str, Sequence[str]] = {}  # Of recovery codes, by the id of their set.
     spent_challenges: Mapping[str, float] = {}  # When each expires, by its id.
     roles: Sequence[Role] = ()
+    identities: Sequence[Identity] = ()
 
 
 class MemoryStore:
@@ -48,6 +51,7 @@ class MemoryStore:
         self.sessions = MemorySessions(self._state)
         self.factors = MemoryFactors(self._state)
         self.roles = MemoryRoles(self._state)
+        self.identities = MemoryIdentities(self._state)
         self.directory = MemoryDirectory(self._state)
         self.audit = MemoryAudit(self._state)
         self.outbox = MemoryOutbox(self._state)
@@ -71,6 +75,7 @@ class MemoryStore:
                 {name: sorted(hashes) for name, hashes in factors.hashes.items()},
                 dict(factors.spent),
                 list(self._state.roles.by_name.values()),
+                list(self._state.identities.by_id.values()),
             )
 
     def load(
@@ -82,12 +87,13 @@ class MemoryStore:
         code_hashes: Mapping[str, Iterable[str]] | None = None,
         spent_challenges: Mapping[str, float] | None = None,
         roles: Iterable[Role] = (),
+        identities: Iterable[Identity] = (),
     ) -> None:
         """Load records into an empty store.
 
         Raises `DuplicateEmailError` or `DuplicateUsernameError` if two users have the same,
-        `NotFoundError` for a role that is not defined, and `ValueError` for a session or factor
-        without a user, or a duplicate record; the store must then not be used.
+        `NotFoundError` for a role that is not defined, and `ValueError` for a session,
+        factor or identity without a user, or a duplicate record; the store must then not be used.
         """
         state = self._state
         with state.lock:
@@ -110,6 +116,7 @@ class MemoryStore:
                     raise ValueError("has a message twice")
                 state.outbox.add(message)
             self._load_factors(factors, code_hashes or {})
+            self._load_identities(identities)
             for name, expires_at in (spent_challenges or {}).items():
                 state.factors.spend_challenge(SpentChallenge(name, expires_at))
             state.changed(NO_EFFECTS)
@@ -125,6 +132,14 @@ class MemoryStore:
             table.add(factor)
             if factor.kind == "recovery_code":
                 table.hashes[factor.id] = set(code_hashes.get(factor.id, ()))
+
+    def _load_identities(self, identities: Iterable[Identity]) -> None:
+        table = self._state.identities
+        for identity in identities:
+            known = identity.id in table.by_id or table.is_taken(identity)
+            if identity.user_id not in self._state.users.by_id or known:
+                raise ValueError("has an identity that belongs to no user, or one twice")
+            table.add(identity)
 
 
 store = MemoryStore()  # The process-wide instance; tests build their own.

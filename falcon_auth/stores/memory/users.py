@@ -276,6 +276,7 @@ class MemoryUsers:
             live = self._state.sessions.forget_all_of(user_id)
             self._state.outbox.forget_all_of(user_id)
             self._state.factors.forget_all_of(user_id)
+            self._state.identities.forget_all_of(user_id)
             self._state.users.remove(user)
             self._state.changed(effects)
             self._state.audit.erase_clients_of(user_id)
@@ -299,7 +300,8 @@ class MemoryUsers:
         """Remove every means of logging in other than the password; return the changed user.
 
         Whoever registered the unverified address may have added them. A capability that adds
-        another means (such as identities) removes it here.
+        another means removes it here.
         """
+        self._state.identities.forget_all_of(user.id)
         self._state.factors.forget_all_of(user.id)
         return replace(user, factor_count=0, factors_version=user.factors_version + 1)

@@ -10,13 +10,13 @@ import structlog
 from sqlalchemy import Connection, Engine, Executable, Row, exc, text
 from sqlalchemy.engine import URL, make_url
 
-from falcon_auth.errors import StoreUnavailableError
-from falcon_auth.stores.breaker import (
+from falcon_auth.breaker import (
     Breaker,
     NotReachedError,
     OutageError,
     UnavailableError,
 )
+from falcon_auth.errors import StoreUnavailableError
 from falcon_auth.stores.recovery import RecoveryProbe
 from falcon_auth.stores.sql.commits import CommitUnknownError, begin_numbered
 from falcon_auth.stores.sql.fitness import find_fault, is_read_only

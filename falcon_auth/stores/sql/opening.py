@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, exc
 
-from falcon_auth.stores.breaker import Breaker
+from falcon_auth.breaker import Breaker
 from falcon_auth.stores.sql.database import Database, describe_error, open_engine
 from falcon_auth.stores.sql.tables import REVISIONS, current_revision
 

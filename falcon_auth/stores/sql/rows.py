@@ -6,8 +6,9 @@ import re
 from dataclasses import fields, replace
 from typing import Any
 
-from falcon_auth.models import Factor, Session, User
+from falcon_auth.models import Factor, Identity, Session, User
 from falcon_auth.stores.sql.factor_tables import factors
+from falcon_auth.stores.sql.identity_tables import identities
 from falcon_auth.stores.sql.role_tables import parse_roles, roles_of_user
 from falcon_auth.stores.sql.tables import sessions, users
 
@@ -18,10 +19,12 @@ _USER_FIELDS = [field.name for field in fields(User) if field.name in users.c]
 _USER_VALUES = [column.name for column in users.columns]
 _SESSION_FIELDS = [field.name for field in fields(Session)]
 _FACTOR_FIELDS = [field.name for field in fields(Factor)]
+_IDENTITY_FIELDS = [field.name for field in fields(Identity)]
 
 USER_COLUMNS = [*(users.c[name] for name in _USER_FIELDS), roles_of_user]
 SESSION_COLUMNS = [sessions.c[name] for name in _SESSION_FIELDS]
 FACTOR_COLUMNS = [factors.c[name] for name in _FACTOR_FIELDS]
+IDENTITY_COLUMNS = [identities.c[name] for name in _IDENTITY_FIELDS]
 
 
 def valid_id(given: str) -> str:
@@ -47,6 +50,11 @@ def user_values(user: User) -> dict[str, Any]:
 def to_factor(row: Any) -> Factor:
     """Return the factor in a row that begins with `FACTOR_COLUMNS`."""
     return Factor(**dict(zip(_FACTOR_FIELDS, row, strict=False)))
+
+
+def to_identity(row: Any) -> Identity:
+    """Make an identity of a row that begins with `IDENTITY_COLUMNS`."""
+    return Identity(**dict(zip(_IDENTITY_FIELDS, row, strict=False)))
 
 
 def to_session(row: Any) -> Session:

@@ -23,6 +23,7 @@ from falcon_auth.store import Opening, Rotation
 from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.effects import write_effects
 from falcon_auth.stores.sql.factor_uses import spend
+from falcon_auth.stores.sql.identity_uses import use_identity
 from falcon_auth.stores.sql.rows import (
     NO_ID,
     SESSION_COLUMNS,
@@ -66,6 +67,8 @@ class SqlSessions:
                 return None
             if login.use is not None:
                 spend(connection, login.use)
+            if login.identity is not None:
+                use_identity(connection, login.identity)
             room = {"of_user": session.user_id, "keep": limit - 1, "now": session.created_at}
             evicted = connection.execute(_MAKE_ROOM, room).rowcount
             connection.execute(sessions.insert(), asdict(session))

@@ -12,6 +12,7 @@ from falcon_auth.stores.sql.audit import SqlAudit
 from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.directory import SqlDirectory
 from falcon_auth.stores.sql.factors import SqlFactors
+from falcon_auth.stores.sql.identities import SqlIdentities
 from falcon_auth.stores.sql.outbox import SqlOutbox
 from falcon_auth.stores.sql.roles import SqlRoles
 from falcon_auth.stores.sql.sessions import SqlSessions
@@ -26,6 +27,7 @@ class SqlStore:
         self.sessions = SqlSessions(database)
         self.factors = SqlFactors(database)
         self.roles = SqlRoles(database)
+        self.identities = SqlIdentities(database)
         self.directory = SqlDirectory(database)
         self.audit = SqlAudit(database)
         self.outbox = SqlOutbox(database)

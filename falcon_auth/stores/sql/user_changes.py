@@ -27,6 +27,7 @@ from falcon_auth.errors import AuthError, DuplicateEmailError, DuplicateUsername
 from falcon_auth.models import User
 from falcon_auth.store import Addition
 from falcon_auth.stores.sql.factor_tables import factors
+from falcon_auth.stores.sql.identity_tables import identities
 from falcon_auth.stores.sql.rows import USER_COLUMNS, to_user, user_values, valid_id
 from falcon_auth.stores.sql.tables import outbox, sessions, users
 
@@ -114,6 +115,7 @@ def delete_user(connection: Connection, user_id: str) -> int:
     """
     of_user = {"of_id": user_id}
     connection.execute(_DELETE_FACTORS, of_user)
+    connection.execute(_DELETE_IDENTITIES, of_user)
     ended = connection.execute(_DELETE_SESSIONS, of_user).scalars().all()
     for statement in (_DELETE_MESSAGES, _DELETE):
         connection.execute(statement, of_user)
@@ -124,10 +126,11 @@ def _forget_unproven_ways_in(connection: Connection, user: User) -> None:
     """Delete every means of logging in other than the password.
 
     Whoever registered the unverified address may have added them. A capability that adds another
-    means (such as identities) deletes it here. `_RESET` has already updated the counters of factors
+    means deletes it here. `_RESET` has already updated the counters of factors
     in the user's row.
     """
-    connection.execute(_DELETE_FACTORS, {"of_id": user.id})
+    for statement in (_DELETE_FACTORS, _DELETE_IDENTITIES):
+        connection.execute(statement, {"of_id": user.id})
 
 
 def _find_taken(connection: Connection, user: User) -> tuple[bool, bool]:
@@ -238,6 +241,7 @@ _DELETE_SESSIONS = (
 )
 # Recovery codes are deleted with their set (ON DELETE CASCADE).
 _DELETE_FACTORS = delete(factors).where(factors.c.user_id == _of_this_user)
+_DELETE_IDENTITIES = delete(identities).where(identities.c.user_id == _of_this_user)
 # Webhooks hold no more of the user than the audit trail does, and tell of the deletion, too.
 _DELETE_MESSAGES = delete(outbox).where(
     outbox.c.user_id == _of_this_user, outbox.c.channel != "webhook"

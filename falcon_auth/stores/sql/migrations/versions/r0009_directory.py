@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 # Making the index of a million users takes half a minute, during which nobody could log in; that of
 # so many takes a quarter of a second.

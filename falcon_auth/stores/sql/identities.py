@@ -1,0 +1,169 @@
+"""The identities in a database."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Executable, bindparam, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from falcon_auth.errors import DuplicateEmailError, IdentityTakenError, LastWayInError
+from falcon_auth.models import NO_EFFECTS, Effects, Identity, IdentityUse, SpentChallenge, User
+from falcon_auth.stores.sql.database import Database
+from falcon_auth.stores.sql.effects import write_effects
+from falcon_auth.stores.sql.factor_tables import factors
+from falcon_auth.stores.sql.factor_uses import spend_challenge
+from falcon_auth.stores.sql.identity_tables import identities
+from falcon_auth.stores.sql.identity_uses import use_identity
+from falcon_auth.stores.sql.rows import (
+    IDENTITY_COLUMNS,
+    USER_COLUMNS,
+    to_identity,
+    to_user,
+    user_values,
+    valid_id,
+)
+from falcon_auth.stores.sql.tables import sessions, users
+
+
+class _UndoneError(Exception):
+    """A condition does not hold: what the transaction did so far is to be undone."""
+
+
+class SqlIdentities:
+    """An `IdentityStore` on SQLite and PostgreSQL. Uniqueness is the index's.
+
+    Whoever changes a user's identities holds the lock on the user's row meanwhile, and takes it
+    first.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert_user = _insert_unless_known(database.kind, users)
+        self._insert = _insert_unless_known(database.kind, identities)
+
+    def find(self, issuer: str, subject: str) -> tuple[Identity, User] | None:
+        """Look both up by the index, in one query."""
+        row = self._database.one(_BY_SUBJECT, {"issuer": issuer, "subject": subject})
+        return None if row is None else _with_user(row)
+
+    def find_by_id(self, identity_id: str) -> tuple[Identity, User] | None:
+        """Look the id up, in one query."""
+        row = self._database.one(_BY_ID, {"of_id": valid_id(identity_id)})
+        return None if row is None else _with_user(row)
+
+    def list_of(self, user_id: str) -> list[Identity]:
+        """Read them by the index of users."""
+        rows = self._database.all(_OF_USER, {"of_user": valid_id(user_id)})
+        return [to_identity(row) for row in rows]
+
+    def register(self, user: User, identity: Identity, *, effects: Effects = NO_EFFECTS) -> None:
+        """Insert both in one transaction."""
+        with self._database.transaction() as connection:
+            if connection.execute(self._insert_user, user_values(user)).first() is None:
+                raise DuplicateEmailError
+            self._add(connection, identity)
+            write_effects(connection, effects)
+
+    def link(
+        self,
+        identity: Identity,
+        *,
+        session_id: str,
+        spends: SpentChallenge,
+        limit: int,
+        effects: Effects = NO_EFFECTS,
+    ) -> bool:
+        """Lock the user, then the session; what is true then stays so until the commit."""
+        of_user = {"of_user": valid_id(identity.user_id)}
+        with suppress(_UndoneError), self._database.transaction() as connection:
+            user = connection.execute(_LOCK_USER, of_user).first()
+            if user is None or not to_user(user).is_active:
+                raise _UndoneError
+            kept = of_user | {"of_id": valid_id(session_id)}
+            if connection.execute(_LOCK_OPEN_SESSION, kept).first() is None:
+                raise _UndoneError
+            if len(connection.execute(_OF_USER, of_user).all()) >= limit:
+                raise _UndoneError
+            if not spend_challenge(connection, spends):
+                raise _UndoneError
+            self._add(connection, identity)
+            write_effects(connection, effects)
+            return True
+        return False
+
+    def unlink(
+        self, user_id: str, identity_id: str, *, effects: Effects = NO_EFFECTS
+    ) -> Identity | None:
+        """Lock the user, then count and delete."""
+        of_user = {"of_user": valid_id(user_id)}
+        with self._database.transaction() as connection:
+            user = connection.execute(_LOCK_USER, of_user).first()
+            found = {row.id: row for row in connection.execute(_OF_USER, of_user)}
+            row = found.get(identity_id)
+            if user is None or row is None:
+                return None
+            has_other = to_user(user).has_password or len(found) > 1
+            if not has_other and not connection.scalar(_COUNT_PASSKEYS, of_user):
+                raise LastWayInError
+            connection.execute(_DELETE, {"of_id": identity_id})
+            write_effects(connection, effects)
+            return to_identity(row)
+
+    def use(self, use: IdentityUse) -> None:
+        """Note and spend in one transaction."""
+        with self._database.transaction() as connection:
+            use_identity(connection, use)
+
+    def spend(self, challenge: SpentChallenge) -> bool:
+        """Insert in one transaction: a lost answer must not look like one that was spent."""
+        with self._database.transaction() as connection:
+            return spend_challenge(connection, challenge)
+
+    def _add(self, connection: Connection, identity: Identity) -> None:
+        if connection.execute(self._insert, asdict(identity)).first() is None:
+            raise IdentityTakenError
+
+
+def _with_user(row: Any) -> tuple[Identity, User]:
+    return to_identity(row), to_user(row[len(IDENTITY_COLUMNS) :])
+
+
+# --- Statements, built once
+
+
+def _insert_unless_known(kind: str, table: Any) -> Executable:
+    dialect: Any = sqlite if kind == "sqlite" else postgresql
+    insert: Executable = dialect.insert(table).on_conflict_do_nothing().returning(table.c.id)
+    return insert
+
+
+_this_identity = identities.c.id == bindparam("of_id")
+_found = select(*IDENTITY_COLUMNS, *USER_COLUMNS).join_from(identities, users)
+_BY_ID = _found.where(_this_identity)
+_BY_SUBJECT = _found.where(
+    identities.c.issuer == bindparam("issuer"), identities.c.subject == bindparam("subject")
+)
+_OF_USER = (
+    select(*IDENTITY_COLUMNS)
+    .where(identities.c.user_id == bindparam("of_user"))
+    .order_by(identities.c.created_at, identities.c.id)
+)
+_LOCK_USER = (
+    select(*USER_COLUMNS).where(users.c.id == bindparam("of_user")).with_for_update(key_share=True)
+)
+_LOCK_OPEN_SESSION = (
+    select(sessions.c.id)
+    .where(
+        sessions.c.id == bindparam("of_id"),
+        sessions.c.user_id == bindparam("of_user"),
+        sessions.c.ended_at.is_(None),
+    )
+    .with_for_update(key_share=True)
+)
+_COUNT_PASSKEYS = select(func.count()).where(
+    factors.c.user_id == bindparam("of_user"), factors.c.kind == "passkey"
+)
+_DELETE = delete(identities).where(_this_identity)
