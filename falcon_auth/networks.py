@@ -16,6 +16,16 @@ ALL_IPV4 = ipaddress.IPv4Network("0.0.0.0/0")
 ALL_CLIENTS_IN_IPV6 = (MAPPED, ipaddress.IPv6Network("2000::/3"), NAT64)
 
 
+def is_loopback(host: str | None) -> bool:
+    """Return whether a URL's host is this machine: `localhost`, or an address of its own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
 def unmap_network(network: Network) -> Network:
     """Return an IPv4-mapped network as the IPv4 network it stands for, any other unchanged."""
     if not isinstance(network, ipaddress.IPv6Network) or not network.subnet_of(MAPPED):

@@ -31,6 +31,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from mail_folder import mail_settings, mailing
 from processes import start_service
+from provider_words import idp, knowing, service, some_providers, surfer
 from smtp_server import certificate, server_tls, smtp, start_smtp
 from webhook_receiver import receiver, receiver_with
 from wire import remote, wire, wire_to
@@ -51,6 +52,8 @@ __all__ = [
     "database",
     "database_url",
     "empty_postgres_url",
+    "idp",
+    "knowing",
     "mail_settings",
     "mailing",
     "migrated_postgres_url",
@@ -63,12 +66,15 @@ __all__ = [
     "remote",
     "scratch_postgres_url",
     "server_tls",
+    "service",
     "smtp",
+    "some_providers",
     "sqlite_url",
     "start_service",
     "start_smtp",
     "store",
     "stores",
+    "surfer",
     "wire",
     "wire_to",
 ]

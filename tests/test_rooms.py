@@ -66,6 +66,7 @@ def test_settings_know_no_keys_and_only_who_builds_or_commands_knows_settings():
                 "factors",
                 "networks",
                 "passwords",
+                "providers",  # The form of RETURN_URLS, and nothing else.
                 "settings",
             }
             assert rooms <= allowed, (name, rooms)

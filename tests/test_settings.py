@@ -83,6 +83,8 @@ PAGES_LOGO                   -
 PAGES_COLOR                  -
 EMAIL_VERIFICATION           off
 REGISTRATION                 open
+PROVIDERS_FILE               -
+RETURN_URLS                  -
 METRICS_TOKEN                -
 INTROSPECTION_TOKENS         -
 VALIDATE_RESPONSES           false

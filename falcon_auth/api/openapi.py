@@ -51,6 +51,7 @@ FRAGMENTS = (
     "mail",
     "sessions",
     "factors",
+    "providers",
     "roles",
     "audit",
     "administration",

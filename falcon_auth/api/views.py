@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from falcon_auth.models import AuditEvent, Factor, Role, Session, User
+from falcon_auth.models import AuditEvent, Factor, Identity, Role, Session, User
 from falcon_auth.sessions.tokens import AccessToken, TokenPair
 
 
@@ -110,4 +110,16 @@ def show_event(event: AuditEvent) -> dict[str, Any]:
         "user_agent": event.user_agent,
         "request_id": event.request_id,
         "details": dict(event.details),
+    }
+
+
+def show_identity(identity: Identity) -> dict[str, Any]:
+    """Show an identity: its provider and the address there, without the provider's subject."""
+    used_at = identity.last_used_at
+    return {
+        "id": identity.id,
+        "provider": identity.provider,
+        "email": identity.email,
+        "created_at": show_time(identity.created_at),
+        "last_used_at": None if used_at is None else show_time(used_at),
     }

@@ -37,6 +37,9 @@ EventName = Literal[
     "factors_removed",
     "recovery_codes_replaced",
     "factor_challenge_void",
+    "identity_linked",
+    "identity_unlinked",
+    "provider_login_failed",
     "factor_undecryptable",
     "passkey_cloned",
     "password_changed",
@@ -73,6 +76,9 @@ RATE_LIMITED = Metric("rate_limited", "Attempts beyond a limit, by limit", ("lim
 AUDIT_FAILURES = Metric(
     "audit_failures", "Failures kept one by one in the audit trail, or summed up", ("result",)
 )
+PROVIDER_FAILURES = Metric(
+    "provider_login_failures", "Logins by a provider that failed, by reason", ("reason",)
+)
 METRICS = (
     REGISTRATIONS,
     LOGINS,
@@ -81,6 +87,7 @@ METRICS = (
     TOKEN_REJECTIONS,
     RATE_LIMITED,
     AUDIT_FAILURES,
+    PROVIDER_FAILURES,
 )
 
 
@@ -115,6 +122,7 @@ class Fields(TypedDict, total=False):
     result: str
     limit: str
     role: str  # A role's name, which is the operator's choice.
+    provider: str  # Its name in PROVIDERS_FILE.
     count: int  # How many events this record stands for; by default 1.
     seconds: int | None  # How far a token's time lies in the past or the future.
 
@@ -173,6 +181,17 @@ EVENTS: dict[EventName, Kind] = {
         "ten wrong codes or passkeys were tried in one log-in: somebody who knows the "
         "password is guessing",
         "warning",
+    ),
+    "identity_linked": Kind("a user has linked an account at a provider, which can log in now"),
+    "identity_unlinked": Kind("a user has unlinked an account at a provider", "warning"),
+    "provider_login_failed": Kind(
+        "a provider did not establish who somebody is, or somebody who may not log in; `reason` "
+        "says what was wrong, or is the error's code in lower case",
+        "warning",
+        PROVIDER_FAILURES,
+        label="reason",
+        words=("refused", "state", "replayed", "provider_unavailable", "identity_not_linked"),
+        closed=False,
     ),
     "factor_undecryptable": Kind(
         "no key of ENCRYPTION_KEYS decrypts a stored secret, so its user cannot log in with it",

@@ -135,6 +135,7 @@ def _routes(service: Service, clock: Clock) -> routes.Routes:
             else {}
         ),
         **(factor_routes(service.factors, cookie) if service.factors else {}),
+        **_provider_routes(service, cookie),
         **(_pages(service) if settings.serves_pages else {}),
         **routes.document_routes(
             root_leads_to=ACCOUNT if settings.serves_pages else "/docs",
@@ -157,6 +158,15 @@ def _pages(service: Service) -> routes.Routes:
         raise ConfigurationError(str(error)) from None
 
 
+def _provider_routes(service: Service, cookie: RefreshCookie) -> routes.Routes:
+    if service.providers is None:
+        return {}
+    # Imported here: it loads Authlib.
+    from falcon_auth.api.resources.providers import provider_routes  # noqa: PLC0415
+
+    return provider_routes(service.providers, cookie, service.settings.public_base)
+
+
 def _fragments_left_out(service: Service) -> tuple[str, ...]:
     """Return the fragments of the OpenAPI document whose capabilities are switched off."""
     settings = service.settings
@@ -164,6 +174,7 @@ def _fragments_left_out(service: Service) -> tuple[str, ...]:
         "pages": settings.serves_pages,
         "mail": service.life.by_mail is not None,
         "factors": service.factors is not None,
+        "providers": service.providers is not None,
         "metadata": settings.jwt_issuer is not None and settings.issuer_path is not None,
         "webhooks": settings.webhook_url is not None,
     }

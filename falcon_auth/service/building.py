@@ -37,7 +37,7 @@ from falcon_auth.observability.metrics import Metrics
 from falcon_auth.observability.metrics_folder import UnfitFolderError, shared_folder
 from falcon_auth.passwords import HashingPool, Passwords, make_passwords
 from falcon_auth.service.audit import activity_section, audit_chores
-from falcon_auth.service.factors import factor_sections, make_factors
+from falcon_auth.service.factors import factor_sections, identity_section, make_factors
 from falcon_auth.service.gauges import show_state
 from falcon_auth.service.keys import make_keys, show_keys
 from falcon_auth.service.options import (
@@ -59,6 +59,7 @@ from falcon_auth.throttle.attempts import Throttle
 from falcon_auth.throttle.limits import Limiter
 
 if TYPE_CHECKING:
+    from falcon_auth.providers.assembly import Providers
     from falcon_auth.service.delivery import Delivery
 
 
@@ -71,10 +72,15 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
     parts, foundations = _account_parts(base), _factor_foundations(base)
     factors, upkeep = make_factors(settings, foundations), FactorUpkeep(foundations)
     audit = AuditReading(base.backend.store.audit)
+    providers = _make_providers(base, parts)
     life = make_life(
         parts,
         base.tokens,
-        {**factor_sections(factors, base.backend.store.factors), **activity_section(audit)},
+        {
+            **factor_sections(factors, base.backend.store.factors),
+            **({} if providers is None else identity_section(base.backend.store.identities)),
+            **activity_section(audit),
+        },
         None if base.delivery is None else base.delivery.dispatcher.expect,
     )
     if base.delivery is not None and life.by_mail is not None:
@@ -119,6 +125,7 @@ def build_service(settings: Settings, clock: Clock, in_memory: MemoryStore) -> S
         delivery=base.delivery,
         factors=factors,
         factor_upkeep=upkeep,
+        providers=providers,
     )
 
 
@@ -241,6 +248,15 @@ def _factor_foundations(base: _Groundwork) -> Foundations:
     )
 
 
+def _make_providers(base: _Groundwork, parts: Parts) -> Providers | None:
+    if base.settings.providers_file is None:
+        return None
+    # Imported here: a service without providers has no use for Authlib and an HTTP client.
+    from falcon_auth.service.providers import make_providers  # noqa: PLC0415
+
+    return make_providers(base.settings, parts, base.codec.issuer, base.metrics)
+
+
 def _registration(base: _Groundwork, parts: Parts) -> Registration:
     return Registration(parts, registration_policy(base.settings, base.mails, parts.limits))
 
@@ -277,8 +293,8 @@ def _chores(base: _Groundwork, upkeep: FactorUpkeep) -> list[Chore]:
         *base.backend.chores,
         base.metrics.sample,
     ]
-    if base.settings.has_factors:
-        chores.append(upkeep.sweep)
+    if base.settings.has_factors or base.settings.providers_file:
+        chores.append(upkeep.sweep)  # Spent challenges, and spent codes of providers.
     if base.delivery is not None:
         chores.append(base.delivery.dispatcher.ensure_running)
     return chores

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import structlog
 
 from falcon_auth.accounts.own_account import Section
-from falcon_auth.api.views import show_factor
+from falcon_auth.api.views import show_factor, show_identity
 from falcon_auth.factors.assembly import Factors, assemble
 from falcon_auth.factors.encryption import SecretBox, make_key
 from falcon_auth.factors.foundations import Foundations
 from falcon_auth.factors.setup import MAKE_ONE, relying_party
 from falcon_auth.models import User
 from falcon_auth.settings import Settings
-from falcon_auth.store import FactorStore
+from falcon_auth.store import FactorStore, IdentityStore
 
 log = structlog.get_logger("falcon_auth.factors")
 
@@ -39,6 +39,11 @@ def factor_sections(factors: Factors | None, store: FactorStore) -> Mapping[str,
         return [] if holder is None else [show_factor(each) for each in holder.counted]
 
     return {} if factors is None else {"factors": show}
+
+
+def identity_section(store: IdentityStore) -> Mapping[str, Section]:
+    """Return what `GET account` shows of a user's accounts at providers."""
+    return {"identities": lambda user: [show_identity(each) for each in store.list_of(user.id)]}
 
 
 def make_box(settings: Settings) -> SecretBox:

@@ -33,6 +33,7 @@ from falcon_auth.store import Store
 from falcon_auth.stores.backends import Backend, Check
 
 if TYPE_CHECKING:
+    from falcon_auth.providers.assembly import Providers
     from falcon_auth.service.delivery import Delivery
 
 DRAIN_SECONDS = 30.0  # For hashes that are running when the service closes.
@@ -67,6 +68,7 @@ class Service:
     delivery: Delivery | None  # None if mail is off.
     factors: Factors | None  # None if second factors are off.
     factor_upkeep: FactorUpkeep
+    providers: Providers | None  # None without PROVIDERS_FILE.
     draining: bool = field(default=False, init=False)
 
     @property

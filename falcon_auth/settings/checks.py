@@ -161,6 +161,17 @@ def _check_scopes(settings: Fields) -> Iterator[str]:
             yield f"FACTOR_REQUIRED_ROLES: number {number} is not the name of a role"
 
 
+def _check_providers(settings: Fields) -> list[str]:
+    if settings.providers_file is None:
+        return ["RETURN_URLS: has no use without PROVIDERS_FILE"] if settings.return_urls else []
+    faults = []
+    if not settings.return_prefixes:
+        faults.append("RETURN_URLS: is needed with PROVIDERS_FILE where PAGES are off")
+    if settings.environment == "production" and not settings.public_base.startswith("https://"):
+        faults.append("PUBLIC_URL: is needed with PROVIDERS_FILE, and begins with https://")
+    return faults
+
+
 _CHECKS = (
     _check_threads,
     _check_secrets,
@@ -171,6 +182,7 @@ _CHECKS = (
     _check_mail,
     _check_webhook,
     _check_verification,
+    _check_providers,
     check_factors,
     _check_scopes,
 )

@@ -21,6 +21,7 @@ from falcon_auth.delivery.webhook_url import check_url, parse_secret
 from falcon_auth.factors.setup import are_on
 from falcon_auth.networks import Network, hold_everyone
 from falcon_auth.passwords.workers import default_workers
+from falcon_auth.providers.return_urls import check_return_url
 from falcon_auth.settings.variables import ENV_ENCODING, ENV_FILE
 
 MIN_KEY_CACHE_SECONDS = 360  # 300 that the key set grants, and 60 until each process has a step.
@@ -125,6 +126,8 @@ class Fields(BaseSettings):
     pages_color: str | None = None  # Checked with its contrast by `pages.look`.
     email_verification: Literal["off", "optional", "required"] = "off"
     registration: Literal["open", "closed"] = "open"
+    providers_file: Path | None = None
+    return_urls: Annotated[tuple[str, ...], CommaSeparated] = ()  # See `return_prefixes`.
     metrics_token: SecretStr | None = None
     introspection_tokens: Annotated[tuple[str, ...], CommaSeparated] = ()  # name:hash, not tokens.
     validate_responses: bool = False  # Validate every response against the contract.
@@ -142,6 +145,7 @@ class Fields(BaseSettings):
         "webauthn_origins",
         "scopes",
         "factor_required_roles",
+        "return_urls",
         mode="before",
     )
     @classmethod
@@ -169,6 +173,11 @@ class Fields(BaseSettings):
     @classmethod
     def _check_public_url(cls, url: str | None) -> str | None:
         return None if url is None else check_public_url(url)
+
+    @field_validator("return_urls")
+    @classmethod
+    def _check_return_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_return_url(url) for url in urls)
 
     @field_validator("mail_url")
     @classmethod
@@ -247,6 +256,12 @@ class Fields(BaseSettings):
     def public_base(self) -> str:
         """The service's public base URL for links in mails, without a slash at the end."""
         return self.public_url or f"http://localhost:{self.port}"
+
+    @property
+    def return_prefixes(self) -> tuple[str, ...]:
+        """Where a log-in by a provider may return to; first the account pages, if there are any."""
+        own = (f"{self.public_base}/account/",) if self.serves_pages else ()
+        return (*own, *self.return_urls)
 
     @property
     def own_origins(self) -> tuple[str, ...]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from falcon_auth.models import NO_EFFECTS, Effects, Identity, IdentityUse, SpentChallenge, User
+from falcon_auth.models import (
+    NO_EFFECTS,
+    Effects,
+    Identity,
+    IdentityUse,
+    Session,
+    SpentChallenge,
+    User,
+)
 
 
 class IdentityStore(Protocol):
@@ -29,15 +37,15 @@ class IdentityStore(Protocol):
         self,
         identity: Identity,
         *,
-        session_id: str,
+        session: Session,
         spends: SpentChallenge,
         limit: int,
         effects: Effects = NO_EFFECTS,
     ) -> bool:
-        """Give a user a further identity, and spend the token that allows it, both or neither.
+        """Give a session's user a further identity, and spend the token that allows it.
 
         Returns False, and changes nothing, if the user is gone, is disabled or has *limit* of them,
-        the session is over or the token spent. Raises `IdentityTakenError`.
+        the session is over or another user's, or the token is spent. Raises `IdentityTakenError`.
         """
 
     def unlink(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import urllib.error
 import urllib.request
@@ -15,6 +14,8 @@ from socket import SHUT_RDWR, socket
 from threading import Lock, Thread
 from typing import IO, Any, Protocol, cast
 from urllib.parse import urlsplit
+
+from falcon_auth.networks import is_loopback
 
 TIMEOUT_SECONDS = 3.0  # For the whole fetch: name, connection, handshake, headers and body.
 MAX_BYTES = 256 * 1024  # A hundred RSA keys.
@@ -53,7 +54,7 @@ class HttpFetch:
     def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         """Prepare without fetching. Raises `ValueError` for any other URL."""
         parts = urlsplit(url)
-        local = _is_loopback(parts.hostname)
+        local = is_loopback(parts.hostname)
         if parts.scheme != "https" and not (parts.scheme == "http" and local):
             raise ValueError("the address of the keys must be https, except on 127.0.0.1")
         self._url = url
@@ -187,12 +188,3 @@ def _max_age(headers: Message) -> int | None:
         return None
     age = headers.get("Age", "")
     return max(0, int(found[1]) - (int(age) if age.isascii() and age.isdigit() else 0))
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False

@@ -344,6 +344,12 @@ def test_the_catalogue_is_what_the_contract_lists():
         "INTERNAL_ERROR",
         "OVERLOADED",
         "STORE_UNAVAILABLE",
+        "PROVIDER_REFUSED",
+        "PROVIDER_UNAVAILABLE",
+        "PROVIDER_EMAIL_UNVERIFIED",
+        "IDENTITY_NOT_LINKED",
+        "IDENTITY_TAKEN",
+        "LAST_WAY_IN",
     }
 
 

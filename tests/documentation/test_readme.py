@@ -110,8 +110,10 @@ def test_the_table_of_settings_is_the_settings():
             assert str(coded).lower() == default.lower(), name
 
 
-def test_the_table_of_endpoints_is_what_is_served(mailing):
-    client = mailing(pages=True, jwt_issuer="https://auth.example.com")
+def test_the_table_of_endpoints_is_what_is_served(mailing, some_providers):
+    client = mailing(
+        pages=True, jwt_issuer="https://auth.example.com", providers_file=some_providers
+    )
     listed = {
         tuple(row[0].split()): row[1]
         for row in rows_of((ROOT / "docs" / "endpoints.md").read_text())

@@ -5,11 +5,14 @@ The paths are found in the contract, so that a new one fails here until somebody
 
 import pytest
 from conftest import EMAIL, PASSWORD, outcome
+from identity_records import new_identity
 from life_words import AUTH, NEW_PASSWORD
+from provider_words import EXCHANGE, RETURN_TO
 
 from falcon_auth.api.openapi import build_document
 from falcon_auth.errors import SecondFactorRequiredError
-from falcon_auth.models import Client, Login
+from falcon_auth.models import Client, Login, SpentChallenge
+from falcon_auth.providers.tokens import ProviderTokens
 from falcon_auth.testing.service import LoggedIn, TestService
 
 LOGIN, FACTOR = "/api/v1/auth/login", "/api/v1/auth/login/factor"
@@ -42,8 +45,13 @@ def open_paths():
 
 
 @pytest.fixture
-def service(clock):
-    with TestService({"mail_from": "auth@example.com"}, clock) as service:
+def service(clock, some_providers):
+    settings = {
+        "mail_from": "auth@example.com",
+        "providers_file": some_providers,
+        "return_urls": (RETURN_TO,),
+    }
+    with TestService(settings, clock) as service:
         yield service
 
 
@@ -106,7 +114,18 @@ def by_confirming_with_the_password(service, ada, _old):
     return post(service, "/api/v1/auth/confirm", {"password": PASSWORD}, headers=ada.headers)
 
 
+def by_provider(service, ada, _old):
+    """With an identity that is linked, and the code of a callback."""
+    store, issuer = service.app.service.store, service.app.service.codec.issuer
+    session = store.sessions.list_live(ada.id, now=service.clock())[0]
+    identity = new_identity(store.users.find(ada.id))
+    spends = SpentChallenge("a link", service.clock() + 60)
+    assert store.identities.link(identity, session=session, spends=spends, limit=1)
+    return post(service, EXCHANGE, {"code": ProviderTokens(issuer).sign_code(identity.id)})
+
+
 ATTEMPTS = {
+    EXCHANGE: (by_provider, (401, "SECOND_FACTOR_REQUIRED")),
     "/api/v1/auth/register": (by_registration, (409, "DUPLICATE_EMAIL")),
     LOGIN: (by_password, (401, "SECOND_FACTOR_REQUIRED")),
     "/api/v1/auth/refresh": (by_refresh_of_an_old_session, (401, "TOKEN_REVOKED")),
@@ -173,6 +192,7 @@ NO_LOG_IN = {
     f"{AUTH}/introspect",
     f"{AUTH}/login/factor/options",
     f"{AUTH}/passkey/options",
+    f"{AUTH}/providers/{{name}}/callback",
 }
 
 

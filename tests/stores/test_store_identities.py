@@ -7,6 +7,7 @@ from threading import Barrier
 
 import pytest
 from factor_records import activate, new_passkey
+from identity_records import new_identity
 from store_records import NOW, log_in, new_session, new_user
 
 from falcon_auth.errors import (
@@ -17,7 +18,6 @@ from falcon_auth.errors import (
 )
 from falcon_auth.models import (
     NO_PASSWORD,
-    Identity,
     IdentityUse,
     Login,
     SpentChallenge,
@@ -27,17 +27,6 @@ THREADS = 20
 LIMIT = 3
 
 
-def new_identity(user, subject="subject", **more):
-    values = {
-        "id": str(uuid.uuid4()),
-        "provider": "idp",
-        "issuer": "https://idp.example",
-        "email": user.email,
-        "created_at": NOW,
-    }
-    return Identity(user_id=user.id, subject=subject, **(values | more))
-
-
 def new_code():
     return SpentChallenge(str(uuid.uuid4()), NOW + 60)
 
@@ -45,7 +34,7 @@ def new_code():
 def link(store, user, identity, *, session=None, spends=None, limit=LIMIT):
     session = session or log_in(store, user)[0]
     return store.identities.link(
-        identity, session_id=session.id, spends=spends or new_code(), limit=limit
+        identity, session=session, spends=spends or new_code(), limit=limit
     )
 
 

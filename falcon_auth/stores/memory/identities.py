@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from falcon_auth.errors import DuplicateEmailError, IdentityTakenError, LastWayInError
-from falcon_auth.models import NO_EFFECTS, Effects, Identity, IdentityUse, SpentChallenge, User
+from falcon_auth.models import (
+    NO_EFFECTS,
+    Effects,
+    Identity,
+    IdentityUse,
+    Session,
+    SpentChallenge,
+    User,
+)
 from falcon_auth.stores.memory.state import MemoryState
 
 
@@ -45,7 +53,7 @@ class MemoryIdentities:
         self,
         identity: Identity,
         *,
-        session_id: str,
+        session: Session,
         spends: SpentChallenge,
         limit: int,
         effects: Effects = NO_EFFECTS,
@@ -57,7 +65,7 @@ class MemoryIdentities:
             if (
                 user is None
                 or not user.is_active
-                or session_id not in self._state.sessions.open_ids.get(user.id, ())
+                or session.id not in self._state.sessions.open_ids.get(user.id, ())
                 or len(identities.of_user(user.id)) >= limit
                 or spends.id in factors.spent
             ):

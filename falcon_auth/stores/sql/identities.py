@@ -10,9 +10,18 @@ from sqlalchemy import Connection, Executable, bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from falcon_auth.errors import DuplicateEmailError, IdentityTakenError, LastWayInError
-from falcon_auth.models import NO_EFFECTS, Effects, Identity, IdentityUse, SpentChallenge, User
+from falcon_auth.models import (
+    NO_EFFECTS,
+    Effects,
+    Identity,
+    IdentityUse,
+    Session,
+    SpentChallenge,
+    User,
+)
 from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.effects import write_effects
+from falcon_auth.stores.sql.factor_changes import lock_owner
 from falcon_auth.stores.sql.factor_tables import factors
 from falcon_auth.stores.sql.factor_uses import spend_challenge
 from falcon_auth.stores.sql.identity_tables import identities
@@ -25,7 +34,8 @@ from falcon_auth.stores.sql.rows import (
     user_values,
     valid_id,
 )
-from falcon_auth.stores.sql.tables import sessions, users
+from falcon_auth.stores.sql.sessions import lock_open_session
+from falcon_auth.stores.sql.tables import users
 
 
 class _UndoneError(Exception):
@@ -71,21 +81,19 @@ class SqlIdentities:
         self,
         identity: Identity,
         *,
-        session_id: str,
+        session: Session,
         spends: SpentChallenge,
         limit: int,
         effects: Effects = NO_EFFECTS,
     ) -> bool:
         """Lock the user, then the session; what is true then stays so until the commit."""
-        of_user = {"of_user": valid_id(identity.user_id)}
         with suppress(_UndoneError), self._database.transaction() as connection:
-            user = connection.execute(_LOCK_USER, of_user).first()
-            if user is None or not to_user(user).is_active:
+            user = lock_owner(connection, identity.user_id)
+            if user is None or not user.is_active or session.user_id != user.id:
                 raise _UndoneError
-            kept = of_user | {"of_id": valid_id(session_id)}
-            if connection.execute(_LOCK_OPEN_SESSION, kept).first() is None:
+            if not lock_open_session(connection, session.id, user.id):
                 raise _UndoneError
-            if len(connection.execute(_OF_USER, of_user).all()) >= limit:
+            if len(connection.execute(_OF_USER, {"of_user": user.id}).all()) >= limit:
                 raise _UndoneError
             if not spend_challenge(connection, spends):
                 raise _UndoneError
@@ -100,12 +108,12 @@ class SqlIdentities:
         """Lock the user, then count and delete."""
         of_user = {"of_user": valid_id(user_id)}
         with self._database.transaction() as connection:
-            user = connection.execute(_LOCK_USER, of_user).first()
+            user = lock_owner(connection, user_id)
             found = {row.id: row for row in connection.execute(_OF_USER, of_user)}
             row = found.get(identity_id)
             if user is None or row is None:
                 return None
-            has_other = to_user(user).has_password or len(found) > 1
+            has_other = user.has_password or len(found) > 1
             if not has_other and not connection.scalar(_COUNT_PASSKEYS, of_user):
                 raise LastWayInError
             connection.execute(_DELETE, {"of_id": identity_id})
@@ -150,18 +158,6 @@ _OF_USER = (
     select(*IDENTITY_COLUMNS)
     .where(identities.c.user_id == bindparam("of_user"))
     .order_by(identities.c.created_at, identities.c.id)
-)
-_LOCK_USER = (
-    select(*USER_COLUMNS).where(users.c.id == bindparam("of_user")).with_for_update(key_share=True)
-)
-_LOCK_OPEN_SESSION = (
-    select(sessions.c.id)
-    .where(
-        sessions.c.id == bindparam("of_id"),
-        sessions.c.user_id == bindparam("of_user"),
-        sessions.c.ended_at.is_(None),
-    )
-    .with_for_update(key_share=True)
 )
 _COUNT_PASSKEYS = select(func.count()).where(
     factors.c.user_id == bindparam("of_user"), factors.c.kind == "passkey"

@@ -1,0 +1,1 @@
+"""Log-in by others: OpenID Connect providers, and GitHub."""
