@@ -35,6 +35,19 @@ LINKS = {
     "email": ("Confirm your new address", f"{API}email/change/confirm"),
 }
 
+# In one script each, because every question to the browser takes a while.
+FIND_LABELS = """
+  return [...document.querySelectorAll("label")]
+    .filter((each) => each.checkVisibility() && each.textContent.trim() === arguments[0])
+    .map((each) => each.control);
+"""
+FIND_CONTROLS = """
+  const within = [...document.querySelectorAll("dialog[open]")].pop() ?? document;
+  const nameOf = (each) => each.getAttribute("aria-label") ?? each.textContent.trim();
+  return [...within.querySelectorAll("button, a, summary")]
+    .filter((each) => each.checkVisibility() && nameOf(each) === arguments[0]);
+"""
+
 
 class Visitor:
     """A person with a browser at the pages of one service."""
@@ -93,6 +106,14 @@ class Visitor:
     def presses(self, name):
         """Press the button, or follow the link, of this name."""
         self._wait(lambda: self._control(name), f"nothing to press: {name!r}").click()
+
+    def presses_last(self, name):
+        """Press the last one of this name, where a page has several: that of a form, a dialogue."""
+        self._wait(lambda: self._control(name, -1), f"nothing to press: {name!r}").click()
+
+    def text_of(self, element_id):
+        """Wait until an element shows text; return it."""
+        return self._wait(lambda: self.browser.find_element(By.ID, element_id).text, element_id)
 
     def reads_at(self, label, words):
         """Wait until the field with this label is said to be wrong, in words that belong to it."""
@@ -159,14 +180,16 @@ class Visitor:
         return next(iter(self._all(selector)), None)
 
     def _field(self, label):
-        for each in self._all("label"):
-            if each.text == label:
-                return self.browser.find_element(By.ID, each.get_attribute("for"))
-        return None
+        found = self.browser.execute_script(FIND_LABELS, label)
+        return found[0] if found else None
 
-    def _control(self, name):
-        named = [each for each in self._all("button, a") if each.accessible_name == name]
-        return named[0] if named else None
+    def _control(self, name, which=0):
+        """Of a dialogue that is open, since nothing else can be pressed."""
+        found = self.browser.execute_script(FIND_CONTROLS, name)
+        if not found:
+            return None
+        assert found[which].accessible_name == name  # As a screen reader has it.
+        return found[which]
 
 
 class Recorder:

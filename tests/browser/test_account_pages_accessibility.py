@@ -3,6 +3,7 @@
 It knows the success criteria of WCAG 2.2 that a program can check, contrast among them.
 """
 
+import pyotp
 import pytest
 from account_page import LINKS, ada, client, log_in, mails, server
 from conftest import EMAIL, PASSWORD
@@ -72,4 +73,37 @@ def test_axe_finds_nothing_at_the_account(ada, client, mails, assert_accessible)
     assert client.post("/api/v1/auth/email/verify", body).status_code == 204
     ada.open()
     ada.reads("Confirmed")
+    assert_accessible()
+
+
+def test_axe_finds_nothing_at_the_registration_and_every_section_with_its_dialogues(
+    ada, clock, assert_accessible
+):
+    ada.presses("Create an account")
+    assert_accessible()
+    log_in(ada)
+    for section in ("Security", "Devices", "Your data"):
+        ada.presses(section)
+        ada.sees(section)
+        assert_accessible()
+    ada.presses("Delete my account")
+    assert_accessible()
+    ada.presses("Cancel")
+
+    ada.presses("Security")
+    ada.presses("Change password")
+    assert_accessible()
+    ada.presses("Add app")
+    assert_accessible()
+    ada.presses("Continue")
+    app = pyotp.TOTP(ada.text_of("app-secret").replace(" ", ""))
+    assert_accessible()
+    ada.types("Six-digit code", app.at(clock.now))
+    ada.presses("Add app")
+    ada.text_of("code-list")
+    assert_accessible()
+    ada.presses("I have saved them")
+    ada.presses("Log out")
+    log_in(ada)
+    ada.sees("One more step")
     assert_accessible()

@@ -79,7 +79,7 @@ export function eventOf(event, failed, details) {
 }
 
 const dates = new Intl.DateTimeFormat("en", { dateStyle: "long" });
-const times = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const times = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "short" });
 const spans = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const UNITS = [["minute", 60], ["hour", 3600], ["day", 86_400]];
 
