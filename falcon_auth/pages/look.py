@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 DEFAULT_NAME = "Falcon Auth"
+DEFAULT_COLOR = "#14655c"  # As in account.css and icon.svg.
 MAX_LOGO_BYTES = 12 * 1024  # So that a page stays light.
 LOGO_SUFFIXES = (".png", ".svg")
 MIN_CONTRAST = 4.5  # Of text (WCAG 2.2, 1.4.3).

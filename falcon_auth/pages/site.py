@@ -23,7 +23,7 @@ from falcon_auth.api.resources.files import (
     Single,
 )
 from falcon_auth.api.resources.home import Home
-from falcon_auth.pages.look import Look
+from falcon_auth.pages.look import DEFAULT_COLOR, Look
 
 ACCOUNT = "/account/"
 # Scripts and styles are this service's own files, and the scripts may call this service only.
@@ -31,7 +31,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-STYLE_SHEET = "account.css"
+STYLE_SHEET, ICON = "account.css", "icon.svg"
 _FOLDER = Path(__file__).parent
 _MEDIA_TYPES = {".css": MEDIA_CSS, ".js": MEDIA_SCRIPT, ".svg": MEDIA_SVG, ".png": MEDIA_PNG}
 _INDENTATION = re.compile(r"\n\s+")
@@ -63,7 +63,6 @@ class Offer:
     mail: bool = True
     factors: bool = True
     providers: bool = False
-    activity: bool = False
 
 
 @cache
@@ -78,11 +77,12 @@ def pages(offer: Offer, look: Look) -> Mapping[str, object]:
         for path in (_FOLDER / "files").iterdir()
     }
     files[STYLE_SHEET] = File(MEDIA_CSS, partial(_style, look), packs=True)
-    facts = {**vars(offer), "name": look.name, "logo": None, "icon": "icon.svg"}
+    files[ICON] = File(MEDIA_SVG, partial(_icon, look), packs=True)
+    facts = {**vars(offer), "name": look.name, "icon": ICON}
     if logo is not None:
         name, content = logo
         files[name] = File(_MEDIA_TYPES[Path(name).suffix], lambda: content, packs=True)
-        facts |= {"logo": name, "icon": name}
+        facts["icon"] = name
     return {
         "/account": Home(ACCOUNT),
         **{
@@ -94,7 +94,13 @@ def pages(offer: Offer, look: Look) -> Mapping[str, object]:
 
 
 def _style(look: Look) -> bytes:
-    return (_FOLDER / "files" / STYLE_SHEET).read_bytes() + look.style.encode()
+    style = (_FOLDER / "files" / STYLE_SHEET).read_text(encoding="utf-8")
+    return _INDENTATION.sub("\n", style).encode() + look.style.encode()
+
+
+def _icon(look: Look) -> bytes:
+    icon = (_FOLDER / "files" / ICON).read_text(encoding="utf-8")
+    return icon.replace(DEFAULT_COLOR, look.color or DEFAULT_COLOR).encode()
 
 
 def _render(page: Page, facts: Mapping[str, object]) -> bytes:

@@ -262,6 +262,21 @@ def test_another_session_is_seen_and_ended(visitor, service, email):
     visitor.sees("Profile")
 
 
+def test_what_has_happened_is_seen_a_page_at_a_time(visitor, service, email):
+    register(visitor, email)
+    for _ in range(21):
+        assert service.login(email).status_code == 200
+    service.login(email, "a wrong guess", headers={"User-Agent": IPHONE})
+
+    visitor.presses("Activity")
+    visitor.reads("Failed log-in")
+    visitor.reads("Safari on iPhone")
+    assert "Account created" not in visitor.text_of("events")
+    visitor.presses("Show earlier events")
+
+    visitor.reads("Account created")
+
+
 def test_all_sessions_are_ended_at_once(visitor, service, email):
     register(visitor, email)
     visitor.presses("Devices")
@@ -342,7 +357,7 @@ def test_the_pages_are_light(visitor, browser, email):
     """All that a browser fetches, bodies and heads, until every section has been looked at."""
     browser.execute_cdp_cmd("Network.clearBrowserCache", {})
     register(visitor, email)
-    for section in ("Security", "Devices", "Your data"):
+    for section in ("Security", "Devices", "Activity", "Your data"):
         visitor.presses(section)
         visitor.sees(section)
 

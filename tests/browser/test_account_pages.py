@@ -435,10 +435,10 @@ def test_everything_is_done_by_keyboard_alone(ada, browser, mails):
     ada.sees("Log in")
     keys(Keys.TAB, Keys.TAB, EMAIL, Keys.TAB, NEW_PASSWORD, Keys.ENTER)
     ada.sees("Profile")
-    back(2)  # From the heading to "Devices".
+    back(3)  # From the heading to "Devices".
     ada.sees("Devices")
     ada.reads("This device")
-    back(5)  # And to the log-out.
+    back(6)  # And to the log-out.
     ada.sees("Log in")
 
 

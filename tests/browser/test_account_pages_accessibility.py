@@ -82,7 +82,7 @@ def test_axe_finds_nothing_at_the_registration_and_every_section_with_its_dialog
     ada.presses("Create an account")
     assert_accessible()
     log_in(ada)
-    for section in ("Security", "Devices", "Your data"):
+    for section in ("Security", "Devices", "Activity", "Your data"):
         ada.presses(section)
         ada.sees(section)
         assert_accessible()

@@ -10,6 +10,7 @@ from falcon_auth.errors import ConfigurationError
 from falcon_auth.pages.look import (
     DARK_CONTRAST,
     DARK_SURFACE,
+    DEFAULT_COLOR,
     LIGHT_GROUND,
     MIN_CONTRAST,
     Look,
@@ -39,6 +40,7 @@ def test_the_contrast_is_that_of_wcag():
 def test_the_colours_that_are_checked_against_are_those_of_the_style_sheet():
     style = served(Look(), "/account/files/account.css").text
 
+    assert re.findall(r"--accent: (#\w+);", style)[0] == DEFAULT_COLOR
     assert re.findall(r"--ground: (#\w+);", style)[0] == LIGHT_GROUND
     assert re.findall(r"--surface: (#\w+);", style)[1] == DARK_SURFACE
 
@@ -49,6 +51,7 @@ def test_a_colour_follows_the_style_sheet_and_is_lightened_for_dark_screens(colo
     light, dark = re.findall(r"--accent:(#[0-9a-f]{6})", style)
 
     assert light == color.lower()
+    assert color in served(Look(color=color), "/account/files/icon.svg").text
     assert contrast(parse_color(light), parse_color(LIGHT_GROUND)) >= MIN_CONTRAST
     assert (
         contrast(parse_color(dark), parse_color(DARK_SURFACE)) >= DARK_CONTRAST - 0.1

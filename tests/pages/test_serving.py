@@ -29,9 +29,6 @@ VOID = {
 }  # Elements without an end, or without content.
 
 
-ALL = Offer(providers=True, activity=True)
-
-
 @pytest.fixture
 def mail(tmp_path):
     """Settings that turn mail on."""
@@ -168,11 +165,9 @@ def test_without_factors_the_page_has_none_of_them():
     assert 'id="confirm-password"' in html
 
 
-def test_what_others_build_is_in_the_page_once_it_is_offered():
+def test_providers_are_in_the_page_where_there_are_some():
     assert 'id="providers"' in html_of(Offer(providers=True))
-    assert 'id="events"' in html_of(Offer(activity=True))
     assert 'id="providers"' not in html_of(Offer())
-    assert 'id="events"' not in html_of(Offer())
 
 
 # --- How they are served
@@ -315,6 +310,14 @@ def test_every_code_has_a_sentence_for_a_person(client):
     told = set(re.findall(r"^  ([A-Z_]+):", text, re.MULTILINE))
 
     assert set(CATALOGUE) <= told
+
+
+def test_every_event_of_the_audit_trail_has_words_for_a_person(client):
+    text = client.simulate_get(f"{FILES}home_words.js").text
+    told = set(re.findall(r'^  "([a-z._]+)": \[', text, re.MULTILINE))
+    schema = client.simulate_get("/schemas/audit_event.json").json
+
+    assert told == set(schema["properties"]["event"]["enum"])
 
 
 def test_nothing_is_kept_beyond_the_tab(client):
