@@ -9,7 +9,6 @@ from conftest import EMAIL, PASSWORD, SECRET_KEY, outcome, settings_for
 from life_words import account
 
 from falcon_auth.__main__ import cli
-from falcon_auth.audit.trail import COMMAND
 from falcon_auth.commands.audit import PAGE
 from falcon_auth.models import Client, Role
 from falcon_auth.service import create_app
@@ -129,7 +128,7 @@ def test_users_see_what_happened_to_them_and_nobody_elses_address(client, user):
     client.login("eve@example.com")
     client.login(password=WRONG, remote_addr="192.0.2.66")
     service = client.app.service
-    service.administration.set_active("eve@example.com", active=False, actor=COMMAND)
+    service.administration.set_active("eve@example.com", active=False)
     ada, admin = user.json["user"]["id"], "0c0f3e0a-3a52-4b43-a1fc-6a4a1f0f7a0e"
     by_admin = service.sessions._traces._trail.event("role.granted", actor=admin, subject=ada)  # noqa: SLF001 - the service's own
     seen = {"ip": "192.0.2.99", "user_agent": "admins", "request_id": "r-9"}
