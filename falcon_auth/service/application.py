@@ -150,6 +150,7 @@ def _pages(service: Service) -> routes.Routes:
         registration=settings.registration == "open",
         mail=service.life.by_mail is not None,
         factors=service.factors is not None,
+        providers=service.providers is not None,
     )
     try:
         look = Look(settings.pages_name or DEFAULT_NAME, settings.pages_logo, settings.pages_color)

@@ -25,8 +25,9 @@ export async function showIdentities() {
       button.type = "button";
       button.textContent = WORDS.link(title);
       onPress(button, byId("identities-message"), async () => {
-        const body = { return_to: new URL("./", location.href).href };
-        location.assign((await callConfirmed("POST", `auth/identities/${encodeURIComponent(name)}`, body)).url);
+        // It comes back to these pages, as it does where it is told nothing else.
+        const { url } = await callConfirmed("POST", `auth/identities/${encodeURIComponent(name)}`, {});
+        location.assign(url);
       });
       return button;
     }),

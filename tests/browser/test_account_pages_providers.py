@@ -1,0 +1,77 @@
+"""Log-in by an account elsewhere, at the account pages, in a real browser."""
+
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from account_page import ada, log_in, mails, server
+from conftest import EMAIL
+from lying_provider import entry
+from processes import free_port
+from provider_words import idp, knowing
+from smtp_server import cuts_connections
+
+__all__ = ["ada", "idp", "knowing", "mails", "server"]  # Fixtures.
+
+pytestmark = cuts_connections
+
+
+@pytest.fixture
+def consenting(idp):
+    """The provider, whose log-in page agrees and sends the browser back at once."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            back = parse_qs(urlsplit(self.path).query)["redirect_uri"][0]
+            self.send_response(303)
+            self.send_header("Location", f"{back}?{urlencode(idp.visit(self.path))}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as page:
+        idp.metadata["authorization_endpoint"] = f"http://127.0.0.1:{page.server_port}/authorize"
+        thread = Thread(target=page.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield idp
+        page.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def client(knowing, consenting, smtp):
+    return knowing(
+        entry(consenting),
+        pages=True,
+        public_url=f"http://localhost:{free_port()}",
+        mail_url=f"smtp://127.0.0.1:{smtp.port}",
+        mail_from="auth@example.com",
+    )
+
+
+def test_an_account_elsewhere_is_linked_logs_in_and_is_unlinked(ada, server):
+    """The provider vouches for the address of a user who has a password here."""
+    ada.presses("Continue with The Provider")
+    ada.reads("There is an account with that address already.", where=".message")
+    ada.is_at("")  # The code of the fragment is gone.
+
+    log_in(ada)
+    ada.presses("Security")
+    ada.reads("No other account is linked.")
+    ada.presses("Link The Provider")
+    ada.reads("The Provider is linked.", where="[role=status]")
+    ada.is_at("#security")
+    ada.presses("Log out")
+    ada.presses("Continue with The Provider")
+    ada.sees("Profile")
+    ada.reads(EMAIL)
+    ada.is_at("")
+
+    ada.presses("Security")
+    ada.presses("Unlink The Provider")
+    ada.presses("Unlink")
+    ada.reads("The Provider has been removed.", where="[role=status]")
+    ada.reads("No other account is linked.")
