@@ -16,7 +16,8 @@ from falcon_auth.errors import (
     Violation,
 )
 from falcon_auth.models import Effects, Message
-from falcon_auth.observability.events import LOG_ONLY, EventName, Events
+from falcon_auth.observability.event_table import EventName
+from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.store import Authority, Store
 from falcon_auth.store.directory import Changed, Unchanged, UserChange
 

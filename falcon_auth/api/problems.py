@@ -37,6 +37,7 @@ from falcon_auth.strict_json import dump_json
 REALM = "falcon-auth"
 MEDIA_PROBLEM = "application/problem+json"
 TYPE_PREFIX = "urn:falcon-auth:problem:"
+UNDECLARED = "other"  # Instead of a scope that nobody declared, in metrics.
 
 log = structlog.get_logger("falcon_auth.problems")
 
@@ -44,7 +45,8 @@ log = structlog.get_logger("falcon_auth.problems")
 def handle_errors(app: AuthApp, events: Events) -> None:
     """Make *app* answer every exception with a problem document, regardless of Accept.
 
-    The reason why a token was refused is logged to *events* and not disclosed to the client.
+    The reason why a token was refused is logged to *events* and not disclosed to the client; the
+    scopes for want of which a request was refused are counted.
     """
 
     def on_refusal(req: Request, resp: Response, error: AuthError, _params: object) -> None:
@@ -52,6 +54,11 @@ def handle_errors(app: AuthApp, events: Events) -> None:
         if of_token or isinstance(error, InvalidClientError | CrossSiteError):
             seconds = getattr(error, "seconds", None)
             events.record("token_rejected", reason=_reason(error), seconds=seconds)
+        if isinstance(error, InsufficientScopeError):
+            for scope in error.scopes:
+                # A proxy may ask for any scope: clients must not invent label values.
+                declared = scope in app.scopes
+                events.record("scope_refused", scope=scope if declared else UNDECLARED)
         render(req, resp, error)
 
     def on_falcon_error(

@@ -26,7 +26,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from falcon_auth import __version__
 from falcon_auth.errors import CATALOGUE
-from falcon_auth.observability.events import EVENTS, METRICS
+from falcon_auth.observability.event_table import EVENTS, METRICS
 
 MEDIA_METRICS = CONTENT_TYPE_PLAIN_0_0_4  # Every Prometheus version reads it.
 
@@ -114,7 +114,7 @@ class Metrics:
     # --- Events and durations, reported by the domain
 
     def count(self, name: str, values: tuple[str, ...], amount: int) -> None:
-        """Count an event by a metric of `events.METRICS`; *values* are its label values."""
+        """Count an event by a metric of `event_table.METRICS`; *values* are its label values."""
         child = self._of_event.get((name, values))
         if child is None:  # Cached as above.
             family = self._events[name]
@@ -218,7 +218,7 @@ class Metrics:
         """Start known series at zero: Prometheus's `increase` ignores a series' first value."""
         for code in CATALOGUE:
             self._problems.labels(code)
-        for kind in EVENTS.values():
+        for name, kind in EVENTS.items():
             if kind.metric is not None:
-                for values in kind.series():
+                for values in kind.series(name):
                     self.count(kind.metric.name, values, 0)

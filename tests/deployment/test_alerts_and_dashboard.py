@@ -33,11 +33,17 @@ def asked_for():
 @pytest.fixture
 def exported(make_client, tmp_path):
     """What a service that has worked a little exports: {name: {label: values}}."""
-    client = make_client(mail_url=f"file://{tmp_path}", mail_from="auth@example.org")
+    client = make_client(
+        mail_url=f"file://{tmp_path}",
+        mail_from="auth@example.org",
+        webhook_url="http://127.0.0.1:9/",  # Nobody listens there.
+        webhook_secret="whsec_" + "QUFB" * 8,
+    )
     client.app.service.metrics.delivery("mail", "reset", "failed")
     client.profile(client.register())
     client.simulate_get("/protected")
-    client.app.service.metrics.watch_breaker("database", lambda: "closed")
+    for breaker in ("database", "redis", "provider-google"):
+        client.app.service.metrics.watch_breaker(breaker, lambda: "closed")
     names = {}
     for family in text_string_to_metric_families(client.simulate_get("/metrics").text):
         for sample in family.samples:
@@ -66,7 +72,7 @@ def test_every_label_asked_for_exists_with_that_value(exported):
                 continue  # These come with requests.
             for value in [wanted] if operator == "=" else wanted.split("|"):
                 known = values | {"kid", "header"}  # Reasons that tokens show when they happen.
-                assert value in known, (name, label, value)
+                assert any(re.fullmatch(value, each) for each in known), (name, label, value)
                 checked += 1
     assert checked > 10
 
@@ -78,6 +84,19 @@ def test_every_route_asked_for_is_served(client):
             if label == "route":
                 for pattern in wanted.split("|"):
                     assert any(re.fullmatch(pattern, route) for route in routes), pattern
+
+
+def test_every_alert_is_tried_on_a_bad_day_and_on_an_ordinary_one():
+    """An alert without series on the ordinary day would be quiet however wrong it is."""
+    text = (ROOT / "tests" / "alerts.yml").read_text()
+    ordinary, bad = text.split("- name: a bad day")
+    rules = ALERTS.read_text().split("- alert: ")[1:]
+
+    fired = set(re.findall(r'alertname="(\w+)"', bad))
+    assert fired == {rule.split("\n")[0] for rule in rules}
+    for rule in rules:
+        for name, _ in NAME.findall(rule):
+            assert f"'{name}" in ordinary, name
 
 
 def test_the_dashboard_s_panels_do_not_overlap():

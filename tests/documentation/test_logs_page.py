@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from falcon_auth.observability.events import EVENTS
+from falcon_auth.observability.event_table import EVENTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from falcon_auth.observability.events import EVENTS, LOG_ONLY, METRICS, Events
+from falcon_auth.access.scopes import OWN_SCOPES
+from falcon_auth.observability.event_table import EVENTS, METRICS
+from falcon_auth.observability.events import LOG_ONLY, Events
 from falcon_auth.throttle.attempts import LIMITS
 
 
@@ -71,5 +73,16 @@ def test_the_table_of_events_fits_the_metrics_and_the_limits():
         assert set(kind.quiet) <= set(kind.words), name
         if kind.metric is not None:
             assert kind.metric in METRICS, name
-            assert {len(values) for values in kind.series()} == {len(kind.metric.labels)}, name
+            assert {len(values) for values in kind.series(name)} == {len(kind.metric.labels)}, name
     assert EVENTS["rate_limited"].words == LIMITS
+    assert EVENTS["scope_refused"].words == tuple(sorted(OWN_SCOPES))
+
+
+def test_changes_of_accounts_and_alarms_are_counted_by_the_name_of_the_event(events, counted):
+    events.record("role_granted", user_id="u-1", role="editor")
+    events.record("passkey_cloned", user_id="u-1")
+
+    assert counted == [
+        ("account_changes", ("role_granted",), 1),
+        ("alarms", ("passkey_cloned",), 1),
+    ]

@@ -13,10 +13,10 @@ from live import send_head, serving
 from prometheus_client.parser import text_string_to_metric_families
 from store_records import store_with
 
-from falcon_auth.audit.trail import COMMAND
 from falcon_auth.errors import CATALOGUE
 from falcon_auth.keys.compact import MAX_TOKEN_LENGTH
-from falcon_auth.observability.events import EVENTS, Events
+from falcon_auth.observability.event_table import EVENTS
+from falcon_auth.observability.events import Events
 from falcon_auth.observability.metrics import METHODS, Metrics
 from falcon_auth.stores.memory.sessions import MemorySessions
 from falcon_auth.stores.memory.store import MemoryStore
@@ -287,9 +287,7 @@ def test_sessions_that_something_else_ends_are_counted_and_logged(make_client, l
     client.change_password(latest, PASSWORD, "another horse battery")
     client.login(password="another horse battery")
     client.app.service.administration.set_active(EMAIL, active=False)
-    client.app.service.administration.set_active(
-        EMAIL, active=False, actor=COMMAND
-    )  # None is left.
+    client.app.service.administration.set_active(EMAIL, active=False)  # None is left.
 
     samples = scrape(client)
 
@@ -394,6 +392,37 @@ def test_every_error_is_counted_and_logged_by_its_code(client, logged):
     assert value(samples, "problems_total", code="VALIDATION_FAILED") == 1
     codes = [line["code"] for line in logged.events("request")]
     assert codes == ["NOT_FOUND", "VALIDATION_FAILED", None, None]
+
+
+def test_refusals_for_want_of_a_scope_are_counted_by_scope(make_client):
+    """A proxy passes on what its client asks for: an undeclared scope is `other`."""
+    client = make_client(scopes=("notes:read",))
+    bearer = {"Authorization": f"Bearer {client.register().json['access_token']}"}
+    client.simulate_get("/api/v1/admin/roles", headers=bearer)
+    for scope in ("notes:read notes:read", "made:up", "made:up:too", ""):
+        client.simulate_get("/api/v1/auth/check", headers=bearer, params={"scope": scope})
+
+    samples = scrape(client)
+
+    counted = {
+        dict(labels)["scope"]: count
+        for (name, labels), count in samples.items()
+        if name == "scope_refusals_total" and count
+    }
+    assert counted == {"roles:write": 1, "notes:read": 1, "other": 2}
+    assert value(samples, "problems_total", code="INSUFFICIENT_SCOPE") == 4
+
+
+def test_changes_of_accounts_are_counted_by_event(client, user):
+    client.change_password(user, PASSWORD, "another horse battery")
+    client.app.service.administration.set_active(EMAIL, active=False)
+
+    samples = scrape(client)
+
+    changes = {"password_changed": 1, "user_disabled": 1, "user_enabled": 0}
+    for change, count in changes.items():
+        assert value(samples, "account_changes_total", change=change) == count, change
+    assert value(samples, "alarms_total", alarm="factor_challenge_void") == 0
 
 
 def test_hashes_are_timed_and_the_queue_is_shown(client, user):
