@@ -92,7 +92,7 @@ def test_the_pages_know_how_files_are_served_and_only_the_service_knows_them():
     for name, path in modules():
         if name.startswith("pages"):
             assert set(rooms_imported(path)) <= {"api", "pages"}, name
-        elif name != "service.application":
+        elif name != "service.routing":
             assert "pages" not in set(rooms_imported(path)), name
 
 
