@@ -169,6 +169,8 @@ CONDITIONS = [
     (Search(role="admin"), ["alanxt", "ada"]),
     (Search(role="support"), ["alanxt", "grace"]),
     (Search(role="none"), []),
+    (Search(role="admin\0"), []),  # Which PostgreSQL refuses as a text.
+    (Search(role="\ud800"), []),
     (Search(active=False), ["grace"]),
     (Search(active=True), ["müller", "alanxt", "alan_t", "ada"]),
     (Search(role="support", active=True), ["alanxt"]),

@@ -322,8 +322,10 @@ def test_a_definition_is_not_changed_by_who_lacks_a_scope_of_a_user_with_that_ro
     assert defined.roles.delete("reader", by=in_name_of(add("root", "admin"), "roles:write"))
 
 
-def test_what_is_not_there_is_not_deleted_in_somebodys_name_either(defined, add):
-    assert not defined.roles.delete("unheard-of", by=in_name_of(add("clerk", "clerk")))
+@pytest.mark.parametrize("name", ["unheard-of", "\0", "\ud800"])
+def test_what_is_not_there_is_not_deleted_in_somebodys_name_either(defined, add, name):
+    """The name comes from a URL, so that it need not be one that a database takes."""
+    assert not defined.roles.delete(name, by=in_name_of(add("clerk", "clerk")))
 
 
 # --- The last administrator

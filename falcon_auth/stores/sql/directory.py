@@ -33,7 +33,7 @@ from falcon_auth.stores.sql.authority import lock_subject
 from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.effects import write_effects
 from falcon_auth.stores.sql.role_tables import user_roles
-from falcon_auth.stores.sql.rows import NO_ID, USER_COLUMNS, to_user
+from falcon_auth.stores.sql.rows import NO_ID, USER_COLUMNS, to_user, valid_role
 from falcon_auth.stores.sql.tables import SEARCH_INDEX, users
 
 OLDEST = Position(float("-inf"), NO_ID)
@@ -108,7 +108,8 @@ def _after(position: Position) -> dict[str, Any]:
 
 def _values(search: Search) -> dict[str, Any]:
     """Return the values of the conditions of a search."""
-    values: dict[str, Any] = {"role": search.role, "active": search.active}
+    role = None if search.role is None else valid_role(search.role)
+    values: dict[str, Any] = {"role": role, "active": search.active}
     if search.text is not None:
         escaped = re.sub(r"([\\%_])", r"\\\1", search.text)
         values["pattern"] = f"%{escaped}%"

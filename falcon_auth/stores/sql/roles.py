@@ -23,6 +23,7 @@ from falcon_auth.stores.sql.authority import (
 from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.effects import write_effects
 from falcon_auth.stores.sql.role_tables import roles, user_roles
+from falcon_auth.stores.sql.rows import valid_role
 from falcon_auth.stores.sql.tables import users
 
 Definitions = Mapping[str, Role]
@@ -163,7 +164,7 @@ def _authorise(
     barred = {each.name: lacking(actor.scopes, each.scopes) for each in defined.values()}
     names = [each for each, lacked in barred.items() if lacked]
     if names:
-        held = connection.scalar(_HELD_BESIDE, {"of_name": name, "names": names})
+        held = connection.scalar(_HELD_BESIDE, {"of_name": valid_role(name), "names": names})
         if held is not None:
             raise InsufficientScopeError(barred[held])
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import fields, replace
 from typing import Any
 
+from falcon_auth.access.scopes import is_role_name
 from falcon_auth.models import Factor, Identity, Session, User
 from falcon_auth.stores.sql.factor_tables import factors
 from falcon_auth.stores.sql.identity_tables import identities
@@ -13,6 +14,7 @@ from falcon_auth.stores.sql.role_tables import parse_roles, roles_of_user
 from falcon_auth.stores.sql.tables import sessions, users
 
 NO_ID = "00000000-0000-0000-0000-000000000000"  # Matches no row.
+NO_ROLE = ""  # Likewise.
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _USER_FIELDS = [field.name for field in fields(User) if field.name in users.c]
@@ -30,6 +32,11 @@ IDENTITY_COLUMNS = [identities.c[name] for name in _IDENTITY_FIELDS]
 def valid_id(given: str) -> str:
     """Return *given* if it is a UUID, else an id that no row has: ids may come from URLs."""
     return given if _ID.fullmatch(given) else NO_ID
+
+
+def valid_role(given: str) -> str:
+    """Return *given* if it can name a role, else what no role is named: PostgreSQL refuses NUL."""
+    return given if is_role_name(given) else NO_ROLE
 
 
 def to_user(row: Any) -> User:
