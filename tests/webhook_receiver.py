@@ -26,6 +26,7 @@ class Receiver:
     url: str = ""
     statuses: list = field(default_factory=list)
     delivered: list = field(default_factory=list)
+    interim: int = 0  # How many 100 (Continue) precede each answer.
     drips: threading.Event | None = None  # Where it is set, answers never end before it is.
 
 
@@ -63,6 +64,8 @@ def handler_of(receiver):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.delivered.append(Delivered(self.path, dict(self.headers), body))
             status = receiver.statuses.pop(0) if receiver.statuses else 204
+            with contextlib.suppress(OSError):
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * receiver.interim)
             self.send_response_only(status)
             if 300 <= status < 400:
                 self.send_header("Location", "/elsewhere")

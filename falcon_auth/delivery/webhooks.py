@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import http.client
+import io
 import json
 import socket
 import ssl
@@ -30,6 +31,7 @@ from falcon_auth.models import AuditEvent, Message, time_ordered_id
 CHANNEL: Literal["webhook"] = "webhook"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
+MAX_HEAD_BYTES = 64 * 1024  # Of a response, with the interim ones (RFC 9110, 15.2) before it.
 MINUTE, HOUR = 60, 3600
 # The wait before each further attempt: about a day in all.
 PAUSES = (5, 15, 45, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, *[HOUR] * 23)
@@ -143,8 +145,34 @@ def _check(status: int) -> None:
     raise TemporaryDeliveryError(reason)
 
 
+class _Head(io.BufferedReader):
+    """What is read of a response: its head, which would else have no bound."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        super().__init__(raw)
+        self._left = MAX_HEAD_BYTES
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read a line. Raises `HTTPException` where the head is too long."""
+        line = super().readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            raise http.client.HTTPException
+        return line
+
+
+class _Response(http.client.HTTPResponse):
+    """A response whose head is bounded."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = _Head(self.fp.detach())
+
+
 class _Connection(http.client.HTTPConnection):
     """A connection whose socket the deadline knows before the TLS handshake."""
+
+    response_class = _Response
 
     def __init__(
         self, host: str, port: int | None, tls: ssl.SSLContext | None, deadline: Deadline

@@ -13,7 +13,6 @@ from store_records import NOW
 
 from falcon_auth.api.schemas import SCHEMAS
 from falcon_auth.api.validators import validator_of
-from falcon_auth.audit.trail import COMMAND
 from falcon_auth.delivery.channel import (
     PermanentDeliveryError,
     ServerAwayError,
@@ -122,6 +121,16 @@ def test_a_receiver_that_drips_is_cut_off_at_the_deadline(receiver):
     receiver.drips.set()
 
 
+def test_a_head_that_does_not_end_is_not_read_on(receiver):
+    """Endless interim responses came as fast as they could be parsed, until the deadline."""
+    receiver.interim = 20
+    channel_to(receiver).deliver(message_of())
+    receiver.interim = 10_000
+
+    with pytest.raises(ServerAwayError, match="HTTPException"):
+        channel_to(receiver).deliver(message_of())
+
+
 def test_a_receiver_that_is_away_is_named_by_the_kind_of_the_error(receiver_with):
     nobody = receiver_with()
     nobody.url = "http://127.0.0.1:1/"
@@ -165,7 +174,7 @@ def test_events_of_a_user_arrive_in_order_and_satisfy_the_schema(hooked, receive
     user_id = hooked.register().json["user"]["id"]
     assert hooked.login().status_code == 200
     administration = hooked.app.service.administration
-    deleted = administration.delete(administration.find(EMAIL), actor=COMMAND)
+    deleted = administration.delete(administration.find(EMAIL))
 
     sent = events_at(receiver, 3)
 
