@@ -18,7 +18,7 @@ from pydantic import SecretStr, ValidationError
 from falcon_auth.errors import ConfigurationError
 from falcon_auth.settings import Settings, load_settings
 from falcon_auth.settings.checks import EXAMPLE_SECRET
-from falcon_auth.settings.fields import split_list
+from falcon_auth.settings.lists import split_list
 
 # The design's table, one variable a line. "-" is none.
 TABLE = """

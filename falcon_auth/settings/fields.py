@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +21,7 @@ from falcon_auth.factors.setup import are_on
 from falcon_auth.networks import Network, hold_everyone
 from falcon_auth.passwords.workers import default_workers
 from falcon_auth.providers.return_urls import check_return_url
+from falcon_auth.settings.lists import split_list
 from falcon_auth.settings.variables import ENV_ENCODING, ENV_FILE
 
 MIN_KEY_CACHE_SECONDS = 360  # 300 that the key set grants, and 60 until each process has a step.
@@ -287,17 +287,3 @@ class Fields(BaseSettings):
             return urlsplit(check_public_url(self.jwt_issuer or "")).path.strip("/")
         except ValueError:
             return None
-
-
-def split_list(text: str) -> list[str]:
-    """Read a list written with commas, or as a JSON list of strings."""
-    if text.lstrip().startswith("["):
-        try:
-            items = json.loads(text)
-        except ValueError:
-            items = None
-        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-            message = "separate the items with commas, or write a JSON list of strings"
-            raise ValueError(message)
-        return items
-    return [item.strip() for item in text.split(",") if item.strip()]
