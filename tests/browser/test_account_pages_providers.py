@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from account_page import ada, log_in, mails, server
 from conftest import EMAIL
-from lying_provider import entry
+from lying_provider import Browser, entry
 from processes import free_port
 from provider_words import idp, knowing
 from smtp_server import cuts_connections
@@ -75,3 +75,14 @@ def test_an_account_elsewhere_is_linked_logs_in_and_is_unlinked(ada, server):
     ada.presses("Unlink")
     ada.reads("The Provider has been removed.", where="[role=status]")
     ada.reads("No other account is linked.")
+
+
+def test_a_code_that_came_by_a_link_logs_nobody_in(ada, client, consenting):
+    """Whoever sent the link would be the user, without a word to whoever opened it."""
+    consenting.claims["email"] = "mallory@example.com"
+    code = Browser(client).log_in(consenting)["code"]
+
+    ada.open(f"#code={code}")
+
+    ada.reads("The other service did not confirm who you are.", where=".message")
+    ada.is_at("")
