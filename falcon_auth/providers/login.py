@@ -28,7 +28,7 @@ from falcon_auth.errors import (
     RevokedTokenError,
     SecondFactorRequiredError,
 )
-from falcon_auth.models import NO_PASSWORD, PROVIDER_METHOD, Client, IdentityUse, Login
+from falcon_auth.models import NO_PASSWORD, PROVIDER_METHOD, Client, IdentityUse, Login, User
 from falcon_auth.providers.foundations import Foundations
 from falcon_auth.providers.identities import new_identity
 from falcon_auth.providers.provider import Attempt, Provider, Vouched
@@ -121,10 +121,10 @@ class ProviderLogin:
             raise RevokedTokenError
         user = found[1]
         if not user.is_active:
-            on.events.record("login_failed", user_id=user.id, reason="disabled")
+            self._record_failure(user, "disabled")
             raise AccountDisabledError
         if on.only_verified and not user.email_verified:
-            on.events.record("login_failed", user_id=user.id, reason="unverified")
+            self._record_failure(user, "unverified")
             raise EmailNotVerifiedError
         use = IdentityUse(read.identity_id, on.clock(), read.spent)
         try:
@@ -188,6 +188,11 @@ class ProviderLogin:
         on.identities.register(user, identity, effects=effects)
         on.events.record("user_registered", user_id=user.id)
         return identity.id
+
+    def _record_failure(self, user: User, reason: str) -> None:
+        on = self._on
+        on.events.record("login_failed", user_id=user.id, reason=reason)
+        on.trail.record_failed_login(account=user.email_key, subject=user.id, reason=reason)
 
     def _record(self, provider: str, error: AuthError) -> None:
         reason = error.reason if isinstance(error, ProviderRefusedError) else error.code.lower()
