@@ -74,7 +74,7 @@ AUDIT_FAILURES = Metric(
     "audit_failures", "Failures kept one by one in the audit trail, or summed up", ("result",)
 )
 PROVIDER_FAILURES = Metric(
-    "provider_login_failures", "Logins by a provider that failed, by reason", ("reason",)
+    "provider_login_failures", "Log-ins by a provider that failed, by reason", ("reason",)
 )
 SCOPE_REFUSALS = Metric(
     "scope_refusals", "Requests refused for want of a scope, by the scope required", ("scope",)
