@@ -23,7 +23,7 @@ class QueryReader(BodyReader):
         self._properties = SCHEMAS[name]["properties"]
 
     def read_query(self, req: Request) -> dict[str, Any]:
-        """Return the parameters with their defaults; one without a value is as if left out.
+        """Return the parameters, with the defaults of those that are left out.
 
         Raises `InvalidBodyError`, also for a parameter that is unknown or given twice: a misspelt
         filter would have everything listed.
@@ -42,7 +42,7 @@ class QueryReader(BodyReader):
             for name, schema in self._properties.items()
             if "default" in schema
         }
-        values = {name: self._value_of(name, str(text)) for name, text in given.items() if text}
+        values = {name: self._value_of(name, str(text)) for name, text in given.items()}
         return defaults | self.check(req, values)
 
     def _value_of(self, name: str, text: str) -> object:

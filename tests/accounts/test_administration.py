@@ -168,9 +168,9 @@ def test_users_are_found_by_role_and_state(desk, ada):
     assert desk.shown(active="true", query="ada") == []
 
 
-def test_a_parameter_without_a_value_is_as_if_left_out(desk, ada):
-    """Forms send them."""
-    assert len(desk.shown(query="", role="", active="", after="", limit="")) == 2
+def test_a_parameter_without_a_value_is_422(desk):
+    for name in ("query", "active", "limit", "after"):
+        assert outcome(desk.find(**{name: ""})) == (422, "VALIDATION_FAILED"), name
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ schemathesis.openapi.format("email", st.builds("{}@{}.com".format, _label, _labe
 _rights = {
     "POST /api/v1/auth/login": lambda user: {"email": user["email"], "password": PASSWORD},
     "POST /api/v1/auth/refresh": lambda user: {"refresh_token": user["refresh_token"]},
+    "POST /api/v1/auth/logout": lambda user: {"refresh_token": user["refresh_token"]},
     "PUT /api/v1/auth/password": lambda _: {"current_password": PASSWORD},
 }
 
