@@ -18,6 +18,9 @@ from falcon_auth.store.roles import UNKNOWN_ROLE, Authority, RoleStore
 
 BUILT_IN = "The role admin is built in."
 Violations = list[Violation]
+# Each change of roles reads all definitions, one after the other: some milliseconds.
+MAX_ROLES = 1000
+FULL = f"There are {MAX_ROLES} roles already; delete one first."
 NOT_A_NAME = (
     "A role's name begins with a letter and has up to 50 lower-case letters, digits, and _ . : -"
 )
@@ -63,14 +66,16 @@ class Roles:
         """Define a role, or redefine it for everybody who has it; return the definition.
 
         Raises `NotFoundError` for what cannot be a name, `InvalidBodyError` for scopes that are not
-        declared and for other scopes of `admin`, `InsufficientScopeError`,
-        `LastAdministratorError`.
+        declared, for other scopes of `admin`, and for a new role where there are `MAX_ROLES`;
+        `InsufficientScopeError`, `LastAdministratorError`.
         """
         if not is_role_name(name):
             raise NotFoundError(NOT_A_NAME)
         violations = self.violations(scopes)
         if name == ADMIN and {*scopes} != {ADMIN}:
             violations.append(Violation("/scopes", InvalidBodyError.code, BUILT_IN))
+        if not self._has_room_for(name):
+            violations.append(Violation("", InvalidBodyError.code, FULL))
         if violations:
             raise InvalidBodyError(violations)
         role = Role(name, tuple(sorted({*scopes})))
@@ -125,6 +130,11 @@ class Roles:
         if change.revoked:
             self._events.record("role_revoked", user_id=user.id, role=name)
         return bool(change.revoked)
+
+    def _has_room_for(self, name: str) -> bool:
+        """Return whether a role may have that name; of several at once, some may come too many."""
+        names = {role.name for role in self._store.list()}
+        return name in names or len(names) < MAX_ROLES
 
     def _effects(self, word: AuditWord, user: User, name: str) -> Mapping[str, Effects]:
         return {name: self._trail.effects(word, actor=COMMAND, subject=user.id, role=name)}

@@ -8,6 +8,7 @@ from processes import ROOT
 from sqlalchemy import event
 
 from falcon_auth import public, requires
+from falcon_auth.access.roles import FULL, MAX_ROLES
 from falcon_auth.access.scopes import UndeclaredScopeError
 from falcon_auth.keys import Key, KeyRing
 from falcon_auth.keys.service_credentials import make_credential
@@ -115,6 +116,24 @@ def test_a_revoked_role_counts_at_the_next_request(service):
     service.app.service.roles.revoke(found, found.roles[0])
 
     assert ask(service, "GET", "/notes", writer) == FORBIDDEN
+
+
+def test_there_is_a_bound_on_roles(service, admin):
+    """Each change reads them all: with 70,000 of them, one request failed as if the store had."""
+    definer = service.new_user("definer@example.com", scopes=["roles:write"])
+    path, nothing = f"{ROLES}/one-more", {"scopes": []}
+    store = service.app.service.store.roles
+    for number in range(MAX_ROLES - len(store.list())):
+        store.define(Role(f"role-{number}", ()))
+
+    refused = send(service, "PUT", path, definer, nothing)
+    again = send(service, "PUT", f"{ROLES}/role-0", definer, nothing)
+    store.delete("role-0")
+
+    assert outcome(refused) == (422, "VALIDATION_FAILED")
+    assert refused.json["errors"][0]["detail"] == FULL
+    assert again.status_code == 200
+    assert send(service, "PUT", path, definer, nothing).status_code == 200
 
 
 def test_without_a_token_nobody_is_told_of_scopes(service):
