@@ -1,8 +1,10 @@
-"""docs/operations.md names every table, and docs/security.md only tests that exist."""
+"""The pages for operators: every table, every event of the audit trail, only tests that exist."""
 
 import re
 from pathlib import Path
+from typing import get_args
 
+from falcon_auth.audit.trail import AuditWord
 from falcon_auth.stores.sql import store as _store  # noqa: F401 - brings every table with it
 from falcon_auth.stores.sql.tables import metadata
 
@@ -24,3 +26,11 @@ def test_the_tests_that_show_a_security_property_exist():
 
     assert len(named) > 30
     assert {name for name in named if not (ROOT / name).is_file()} == set()
+
+
+def test_every_event_of_the_audit_trail_is_explained():
+    page = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+    section = page.split("## Events")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+
+    assert set(re.findall(r"`([a-z_.]+)`", " ".join(rows))) == set(get_args(AuditWord))
