@@ -76,7 +76,7 @@ $(LOWEST)/stamp: pyproject.toml requirements-dev.txt .ci/lowest_versions.py
 	rm -rf $(LOWEST)
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) .ci/lowest_versions.py > $(LOWEST)/constraints.txt
-	grep -E '^(pytest-|hypothesis|selenium|pyyaml|aiosmtpd|authlib|Authlib|joserfc)' requirements-dev.txt > $(LOWEST)/tests.txt
+	grep -E '^(pytest-|hypothesis|selenium|pyyaml|aiosmtpd|standardwebhooks)' requirements-dev.txt > $(LOWEST)/tests.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint $(LOWEST)/constraints.txt --requirement $(LOWEST)/tests.txt --editable '.[all]'
 	@touch $@
