@@ -80,7 +80,14 @@ class Inviting:
         self._events.record("user_invited", user_id=user.id)
         if mail:
             return Invitation(user, None)
-        return Invitation(user, sign_link(INVITATION_MAIL, user, self._tokens, clock=self._clock))
+        token = sign_link(
+            INVITATION_MAIL,
+            user,
+            self._tokens,
+            handed_to=None if by is None else by.actor_id,
+            clock=self._clock,
+        )
+        return Invitation(user, token)
 
     def _add(self, user: User, by: Authority | None) -> tuple[User, Mail]:
         mail = self._mails.message(INVITATION_MAIL, user)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from falcon_auth.access.rules import check_authority
+from falcon_auth.access.scopes import USERS_WRITE
 from falcon_auth.delivery.topics import Link
-from falcon_auth.errors import InvalidTokenError, RevokedTokenError
+from falcon_auth.errors import InsufficientScopeError, InvalidTokenError, RevokedTokenError
 from falcon_auth.models import User
 from falcon_auth.sessions.signed_tokens import Issuer, SignedTokens, TokenClaims
-from falcon_auth.store import UserStore
+from falcon_auth.store import Authority, UserStore
 
 SPENT = "This link was used before, or is no longer valid; ask for a new one."
 
@@ -27,6 +29,7 @@ class LinkClaims:
     email_version: int
     to: str = field(repr=False)  # The address that the mail went to.
     session_id: str | None  # The session that asked, if the use case needs it.
+    handed_to: str | None = None  # The user who was given the token, if no mail delivered it.
 
     def are_of(self, user: User) -> bool:
         """Return whether neither password nor address has changed since the link was asked for."""
@@ -53,6 +56,7 @@ class Links:
             email_version=claims.integer("emv"),
             to=claims.text("to"),
             session_id=claims.text("sid") if claims.has("sid") else None,
+            handed_to=claims.text("handed_to") if claims.has("handed_to") else None,
         )
 
     def owner_of(self, claims: LinkClaims) -> User:
@@ -71,6 +75,22 @@ class Links:
         if not claims.are_of(user):
             raise RevokedTokenError(SPENT)
         return user
+
+    def check_holder(self, claims: LinkClaims) -> None:
+        """Refuse a token that was handed over to a user who may not change its owner any more.
+
+        Else somebody could keep it until the owner has more scopes than they have. Raises
+        `RevokedTokenError`.
+        """
+        if claims.handed_to is None:
+            return
+        holder = self._users.find(claims.handed_to)
+        try:
+            check_authority(
+                Authority(claims.handed_to, USERS_WRITE), holder, self.owner_of(claims).scopes
+            )
+        except (InsufficientScopeError, RevokedTokenError):
+            raise RevokedTokenError(SPENT) from None
 
     def _verify(self, token: str, links: tuple[Link, ...]) -> TokenClaims:
         refusal: InvalidTokenError | None = None

@@ -98,6 +98,7 @@ class PasswordReset:
         notice = self._mails.message(
             "password_changed", user, language=client.language, ip=client.ip
         )
+        self._links.check_holder(claims)  # As late as possible: hashing takes its time.
         effects = self._trail.effects(
             "password.reset", actor=user.id, subject=user.id, messages=notice
         )

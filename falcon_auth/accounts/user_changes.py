@@ -123,7 +123,13 @@ class UserChanges:
             raise NotFoundError(UNKNOWN_USER)
         if mail:
             return None
-        return sign_link(RESET_MAIL, changed.before, self._tokens, clock=self._clock)
+        return sign_link(
+            RESET_MAIL,
+            changed.before,
+            self._tokens,
+            handed_to=None if by is None else by.actor_id,
+            clock=self._clock,
+        )
 
     def _tell(self, change: UserChange, changed: Changed, actor: str) -> Iterator[Effects]:
         """Return an audit event for each thing that changes, and the mails to the user."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from falcon_auth.delivery.topics import TOPICS, TopicName
@@ -23,8 +24,8 @@ class LinkTokens(Protocol):
 
         The same message gives the same token each time, so that a second attempt sends the same
         mail: `iat` is `message.created_at`, `jti` is `message.id`; the user is `message.user_id`;
-        `payload` has `to`, `password_version` and `email_version`. Called from the delivery
-        thread.
+        `payload` has `to`, `password_version` and `email_version`; `handed_to`, if `sign_link`
+        added it. Called from the delivery thread.
         """
 
 
@@ -122,8 +123,18 @@ def _clean(fact: str | None) -> str | None:
 
 
 def sign_link(
-    topic: TopicName, user: User, tokens: LinkTokens, *, clock: Callable[[], float]
+    topic: TopicName,
+    user: User,
+    tokens: LinkTokens,
+    *,
+    handed_to: str | None,
+    clock: Callable[[], float],
 ) -> str:
-    """Return the token of a link that is handed over instead of mailed."""
+    """Return the token of a link that is handed over instead of mailed.
+
+    *handed_to* is the id of the user who gets it; None stands for whoever runs the service.
+    """
     (message,) = QueuedMails(clock=clock, expect=lambda: None).message(topic, user)
+    if handed_to is not None:
+        message = replace(message, payload={**message.payload, "handed_to": handed_to})
     return tokens.sign(message)

@@ -12,7 +12,7 @@ class PurposeTokens:
 
     `uid` is the user's id; `pwv` and `emv` are the versions of password and address when the mail
     was requested; `to` is the recipient's address; `sid`, for some topics, is the session that made
-    the request.
+    the request. `handed_to` is the user who was given the token, where no mail delivers it.
     """
 
     def __init__(self, issuer: Issuer) -> None:
@@ -35,6 +35,8 @@ class PurposeTokens:
         }
         if "session_id" in payload:
             claims["sid"] = payload["session_id"]
+        if "handed_to" in payload:
+            claims["handed_to"] = payload["handed_to"]
         return (
             self._signers[link.token_type]
             .sign(

@@ -520,6 +520,26 @@ def test_a_reset_without_mail_is_handed_over(desk, ada):
     assert desk.client.login(password=NEW_PASSWORD).status_code == 200
 
 
+@pytest.mark.parametrize("change", [{"roles": ["admin"]}, None])
+def test_a_token_in_hand_is_worth_no_more_than_its_holder(desk, ada, change):
+    """A helper keeps it until its user is an administrator, or until the helper is dismissed."""
+    root = desk.actor_id
+    desk.role("helper", "users:write")
+    helper = desk.log_in("helper@example.com", "helper")
+    tokens = [desk.send("POST", f"/{ada}/password-reset").json["reset"]]
+    invited = desk.invite("grace@example.com").json
+    tokens.append(invited["invitation"])
+    desk.act_as(root)
+    changed = [ada, invited["id"]] if change else [helper]
+    for each in changed:
+        assert desk.patch(each, **(change or {"is_active": False})).status_code == 200
+
+    refused = [reset(desk.client, token) for token in tokens]
+
+    assert [outcome(each) for each in refused] == [(401, "TOKEN_REVOKED")] * 2
+    assert desk.client.login().status_code == 200
+
+
 def test_who_is_disabled_gets_no_reset(desk, ada):
     desk.patch(ada, is_active=False)
 
