@@ -8,6 +8,12 @@ from typing import NamedTuple, Protocol
 from falcon_auth.models import Message
 
 MAX_WAITING_PER_USER = 100  # Messages per channel, so that one user cannot fill the outbox.
+# More of these may wait. Somebody could else make events, by renaming their account say, until no
+# webhook tells of what is done to them.
+OTHERS_TOPICS = frozenset(
+    {"role.granted", "role.revoked", "user.disabled", "user.enabled", "user.deleted"}
+)
+ROOM_FOR_OTHERS = 100
 
 
 class OutboxCount(NamedTuple):
@@ -19,14 +25,20 @@ class OutboxCount(NamedTuple):
     oldest_at: float | None  # When the oldest waiting message was created.
 
 
+def room_for(message: Message) -> int:
+    """Return before how many waiting messages, of its user and channel, a message is added."""
+    reserved = ROOM_FOR_OTHERS if message.topic in OTHERS_TOPICS else 0
+    return MAX_WAITING_PER_USER + reserved
+
+
 class OutboxStore(Protocol):
     """The messages to be delivered; delivered ones are not kept.
 
     A message waits until it is delivered or given up. The messages of one user and channel are
     delivered one at a time, in the order in which they were committed; one that was given up no
-    longer blocks the later ones. At most `MAX_WAITING_PER_USER` messages of a user wait in a
-    channel. Further ones are dropped and logged (`message_dropped`), because a change must not fail
-    for want of the mail that announces it.
+    longer blocks the later ones. As many messages of a user wait in a channel as `room_for` has
+    room for. Further ones are dropped and logged (`message_dropped`), because a change must not
+    fail for want of the mail that announces it.
     """
 
     def add(self, messages: Sequence[Message]) -> None:

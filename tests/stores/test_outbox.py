@@ -1,5 +1,6 @@
 """The outbox on every store: who is next, for whom, for how long, and what becomes of the rest."""
 
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +15,7 @@ from store_records import NOW, new_user
 
 from falcon_auth.models import Effects
 from falcon_auth.store import MAX_WAITING_PER_USER, OutboxCount
+from falcon_auth.store.outbox import ROOM_FOR_OTHERS
 from falcon_auth.stores.memory import outbox_table
 from falcon_auth.stores.memory.outbox_table import OutboxTable
 from falcon_auth.stores.memory.store import MemoryStore
@@ -196,6 +198,19 @@ def test_one_user_cannot_fill_the_outbox(store, logged):
     }
     dropped = [line["topic"] for line in logged.events("message_dropped")]
     assert dropped == [str(MAX_WAITING_PER_USER), str(MAX_WAITING_PER_USER + 1)]
+
+
+def test_what_others_do_to_a_user_is_not_crowded_out_by_what_the_user_does(store, logged):
+    """Else somebody could rename their account until no webhook tells that it is deleted."""
+    for topic, amount in (("user.renamed", MAX_WAITING_PER_USER + 1), ("user.deleted", 1)):
+        queue(store, *(new_message(ADA, channel="webhook", topic=topic) for _ in range(amount)))
+    full = [new_message(ADA, channel="webhook", topic="role.granted")] * ROOM_FOR_OTHERS
+    queue(store, *(replace(each, id=str(uuid.uuid4())) for each in full))
+
+    (count,) = store.outbox.counts()
+    dropped = [line["topic"] for line in logged.events("message_dropped")]
+    assert count.waiting == MAX_WAITING_PER_USER + ROOM_FOR_OTHERS
+    assert dropped == ["user.renamed", "role.granted"]
 
 
 def test_the_outbox_in_memory_is_bounded(logged):

@@ -10,7 +10,8 @@ from dataclasses import replace
 import structlog
 
 from falcon_auth.models import Message
-from falcon_auth.store import MAX_WAITING_PER_USER, OutboxCount
+from falcon_auth.store import OutboxCount
+from falcon_auth.store.outbox import room_for
 
 MAX_MESSAGES = 100_000  # About 100 MiB; further messages are dropped.
 
@@ -36,7 +37,7 @@ class OutboxTable:
     def add(self, message: Message) -> None:
         """Add a message, waiting or failed, unless there are too many."""
         queue = self._queues.get(_key(message), [])
-        if len(queue) >= MAX_WAITING_PER_USER or len(self.by_id) >= MAX_MESSAGES:
+        if len(queue) >= room_for(message) or len(self.by_id) >= MAX_MESSAGES:
             log.error("message_dropped", channel=message.channel, topic=message.topic)
             return
         self.by_id[message.id] = message

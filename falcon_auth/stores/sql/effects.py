@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection, Integer, bindparam, cast, func, literal_column, select
 
 from falcon_auth.models import Effects, Message
-from falcon_auth.store import MAX_WAITING_PER_USER
+from falcon_auth.store.outbox import room_for
 from falcon_auth.stores.sql.audit_writing import insert_events, write_failure
 from falcon_auth.stores.sql.tables import outbox
 
@@ -31,7 +31,8 @@ def write_effects(connection: Connection, effects: Effects) -> None:
         if connection.dialect.name == "postgresql":
             _wait_for_turn(connection, effects.messages)
         for message in effects.messages:
-            if not connection.execute(_INSERT, asdict(message)).all():
+            values = asdict(message) | {"room": room_for(message)}
+            if not connection.execute(_INSERT, values).all():
                 log.error("message_dropped", channel=message.channel, topic=message.topic)
 
 
@@ -62,7 +63,7 @@ _waiting = (
         _same_user.c.channel == bindparam("channel"),
         _same_user.c.failed_at.is_(None),
     )
-    .limit(MAX_WAITING_PER_USER)
+    .limit(bindparam("room", type_=Integer))
     .subquery()
 )
 _INSERT = (
@@ -72,7 +73,8 @@ _INSERT = (
         select(
             *(cast(bindparam(column.name, type_=column.type), column.type) for column in _COLUMNS)
         ).where(
-            select(func.count()).select_from(_waiting).scalar_subquery() < MAX_WAITING_PER_USER
+            select(func.count()).select_from(_waiting).scalar_subquery()
+            < bindparam("room", type_=Integer)
         ),
     )
     .returning(outbox.c.position)
