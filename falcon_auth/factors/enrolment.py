@@ -169,7 +169,10 @@ class Enrolment:
         return self._activate(caller, holder, factor, method_of(factor), spent)
 
     def remove(self, caller: Caller, factor_id: str) -> None:
-        """Remove one of the caller's factors. Raises `NotFoundError`, `FactorRequiredError`."""
+        """Remove one of the caller's factors.
+
+        Raises `NotFoundError`, `FactorRequiredError`, `LastWayInError`.
+        """
         owned = {each.id: each for each in self._holder(caller).factors}
         if factor_id not in owned:
             raise NotFoundError

@@ -93,7 +93,8 @@ class FactorStore(Protocol):
         """Delete a factor; return it, or None if the user has no such factor.
 
         The recovery codes are deleted with the last active factor; with *keep_last*, raises
-        `FactorRequiredError` instead. The effects are written if the factor was active.
+        `FactorRequiredError` instead. Raises `LastWayInError` for the only passkey of a user with
+        neither a password nor an identity. The effects are written if the factor was active.
         """
 
     def replace_codes(

@@ -3,10 +3,11 @@
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from threading import Barrier
 
 import pytest
-from factor_records import activate, new_passkey
+from factor_records import activate, new_passkey, with_app
 from identity_records import new_identity
 from store_records import NOW, log_in, new_session, new_user
 
@@ -228,6 +229,71 @@ def test_a_password_or_a_passkey_is_another_way_in(store, ada):
     session, _ = log_in(store, bob)
     activate(store, bob, session, new_passkey(bob))
     assert store.identities.unlink(bob.id, of_bob.id) == of_bob
+
+
+def remove_factor(store, user, factor):
+    return store.factors.remove(user.id, factor.id, keep_last=False, now=NOW)
+
+
+def test_the_last_passkey_of_a_user_without_a_password_or_an_identity_stays(store, ada):
+    """An app is no way in: it is asked for after a password or an identity."""
+    user, identity = ada
+    session, _ = log_in(store, user)
+    first, second = new_passkey(user, "first"), new_passkey(user, "second")
+    for factor in (first, second):
+        activate(store, store.users.find(user.id), session, factor)
+    app = with_app(store, store.users.find(user.id), session)
+    store.identities.unlink(user.id, identity.id)
+
+    assert remove_factor(store, user, second) == second
+    with pytest.raises(LastWayInError):
+        remove_factor(store, user, first)
+
+    holder = store.factors.find_holder(user.id)
+    assert holder.user.factor_count == 2
+    assert holder.code_hashes == {"hash-1", "hash-2"}
+    assert remove_factor(store, user, app) == app
+    with pytest.raises(LastWayInError):
+        remove_factor(store, user, first)
+    assert store.factors.find_holder(user.id).code_hashes == {"hash-1", "hash-2"}
+    store.users.set_password(user.id, "$2b$12$a-hash", now=NOW)
+    assert remove_factor(store, user, first) == first
+
+
+def test_the_last_passkey_goes_where_an_identity_is_left(store, ada):
+    user, _ = ada
+    session, _ = log_in(store, user)
+    passkey = new_passkey(user)
+    activate(store, user, session, passkey)
+
+    assert remove_factor(store, user, passkey) == passkey
+
+
+def test_a_passkey_and_an_identity_are_not_both_taken_away_at_once(store, ada):
+    user, identity = ada
+    session, _ = log_in(store, user)
+    passkey = new_passkey(user)
+    activate(store, user, session, passkey)
+    ready = Barrier(2)
+
+    def give_up(remove):
+        ready.wait()
+        try:
+            remove()
+        except LastWayInError:
+            return False
+        return True
+
+    ways = [
+        partial(store.identities.unlink, user.id, identity.id),
+        partial(remove_factor, store, user, passkey),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        gone = list(pool.map(give_up, ways))
+
+    assert sorted(gone) == [False, True]
+    left = len(store.identities.list_of(user.id)) + store.users.find(user.id).factor_count
+    assert left == 1
 
 
 def test_two_ways_in_are_not_both_taken_away_at_once(store, ada):

@@ -29,10 +29,6 @@ class FactorTable:
         sets = (each for each in self.of_user(user_id) if each.kind == "recovery_code")
         return next(sets, None)
 
-    def passkeys_of(self, user_id: str) -> int:
-        """Return how many passkeys a user has: each is a way to log in by itself."""
-        return sum(each.kind == "passkey" for each in self.of_user(user_id))
-
     def add(self, factor: Factor) -> None:
         """Add a factor, or replace its previous state."""
         if factor.id not in self.by_id:

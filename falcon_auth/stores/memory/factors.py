@@ -104,9 +104,11 @@ class MemoryFactors:
                 self._state.changed(NO_EFFECTS)
                 return factor
             user = self._state.users.by_id[user_id]
+            if keep_last and user.factor_count == 1:
+                raise FactorRequiredError
+            if factor.kind == "passkey":
+                self._state.check_way_in(user, without=factor.id)
             if user.factor_count == 1:
-                if keep_last:
-                    raise FactorRequiredError
                 self._remove_codes(user_id)
             self._state.factors.remove(factor)
             self._count(user, user.factor_count - 1, now=now)

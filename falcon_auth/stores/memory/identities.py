@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from falcon_auth.errors import DuplicateEmailError, IdentityTakenError, LastWayInError
+from falcon_auth.errors import DuplicateEmailError, IdentityTakenError
 from falcon_auth.models import (
     NO_EFFECTS,
     Effects,
@@ -80,16 +80,12 @@ class MemoryIdentities:
     def unlink(
         self, user_id: str, identity_id: str, *, effects: Effects = NO_EFFECTS
     ) -> Identity | None:
-        """Count and remove under one lock."""
+        """Look for another way in, and remove, under one lock."""
         with self._state.lock:
             identity = self._state.identities.by_id.get(identity_id)
             if identity is None or identity.user_id != user_id:
                 return None
-            user = self._state.users.by_id[user_id]
-            passkeys = self._state.factors.passkeys_of(user_id)
-            others = len(self._state.identities.of_user(user_id)) - 1
-            if not (user.has_password or passkeys or others):
-                raise LastWayInError
+            self._state.check_way_in(self._state.users.by_id[user_id], without=identity_id)
             self._state.identities.remove(identity)
             self._state.changed(effects)
             return identity

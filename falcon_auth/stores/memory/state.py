@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from threading import Lock
 
-from falcon_auth.models import Effects
+from falcon_auth.errors import LastWayInError
+from falcon_auth.models import Effects, User
 from falcon_auth.stores.memory.audit_table import AuditTable
 from falcon_auth.stores.memory.factor_table import FactorTable
 from falcon_auth.stores.memory.identity_table import IdentityTable
@@ -29,6 +30,16 @@ class MemoryState:
         self.audit = AuditTable()
         self.outbox = OutboxTable()
         self.changes = 0
+
+    def check_way_in(self, user: User, *, without: str) -> None:
+        """Raise `LastWayInError` if what has the id *without* is the user's only way to log in.
+
+        The caller holds the lock. The same rule is in `stores/sql/ways_in.py`.
+        """
+        passkeys = {each.id for each in self.factors.of_user(user.id) if each.kind == "passkey"}
+        ways = passkeys | {each.id for each in self.identities.of_user(user.id)}
+        if not user.has_password and ways <= {without}:
+            raise LastWayInError
 
     def changed(self, effects: Effects) -> None:
         """Count a change, and write its effects. The caller holds the lock."""

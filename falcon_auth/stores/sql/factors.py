@@ -34,6 +34,7 @@ from falcon_auth.stores.sql.rows import (
 from falcon_auth.stores.sql.sessions import end_all_of, lock_open_session
 from falcon_auth.stores.sql.sweeping import may_sweep
 from falcon_auth.stores.sql.tables import users
+from falcon_auth.stores.sql.ways_in import check_way_in
 
 
 class _UndoneError(Exception):
@@ -124,6 +125,8 @@ class SqlFactors:
                 if keep_last:
                     raise FactorRequiredError
                 factor_changes.delete_codes(connection, user.id)
+            if factor.kind == "passkey":
+                check_way_in(connection, user, without=factor.id)
             connection.execute(_DELETE, {"of_id": factor.id})
             if is_active:
                 factor_changes.set_count(connection, user, user.factor_count - 1, now=now)

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Executable, bindparam, delete, func, select
+from sqlalchemy import Connection, Executable, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from falcon_auth.errors import DuplicateEmailError, IdentityTakenError, LastWayInError
+from falcon_auth.errors import DuplicateEmailError, IdentityTakenError
 from falcon_auth.models import (
     NO_EFFECTS,
     Effects,
@@ -22,7 +22,6 @@ from falcon_auth.models import (
 from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.effects import write_effects
 from falcon_auth.stores.sql.factor_changes import lock_owner
-from falcon_auth.stores.sql.factor_tables import factors
 from falcon_auth.stores.sql.factor_uses import spend_challenge
 from falcon_auth.stores.sql.identity_tables import identities
 from falcon_auth.stores.sql.identity_uses import use_identity
@@ -36,6 +35,7 @@ from falcon_auth.stores.sql.rows import (
 )
 from falcon_auth.stores.sql.sessions import lock_open_session
 from falcon_auth.stores.sql.tables import users
+from falcon_auth.stores.sql.ways_in import check_way_in
 
 
 class _UndoneError(Exception):
@@ -105,20 +105,17 @@ class SqlIdentities:
     def unlink(
         self, user_id: str, identity_id: str, *, effects: Effects = NO_EFFECTS
     ) -> Identity | None:
-        """Lock the user, then count and delete."""
-        of_user = {"of_user": valid_id(user_id)}
+        """Lock the user, then look for another way in, and delete."""
         with self._database.transaction() as connection:
             user = lock_owner(connection, user_id)
-            found = {row.id: row for row in connection.execute(_OF_USER, of_user)}
-            row = found.get(identity_id)
-            if user is None or row is None:
+            found = connection.execute(_BY_ID, {"of_id": valid_id(identity_id)}).first()
+            identity = None if found is None else to_identity(found)
+            if user is None or identity is None or identity.user_id != user.id:
                 return None
-            has_other = user.has_password or len(found) > 1
-            if not has_other and not connection.scalar(_COUNT_PASSKEYS, of_user):
-                raise LastWayInError
-            connection.execute(_DELETE, {"of_id": identity_id})
+            check_way_in(connection, user, without=identity.id)
+            connection.execute(_DELETE, {"of_id": identity.id})
             write_effects(connection, effects)
-            return to_identity(row)
+            return identity
 
     def use(self, use: IdentityUse) -> None:
         """Note and spend in one transaction."""
@@ -158,8 +155,5 @@ _OF_USER = (
     select(*IDENTITY_COLUMNS)
     .where(identities.c.user_id == bindparam("of_user"))
     .order_by(identities.c.created_at, identities.c.id)
-)
-_COUNT_PASSKEYS = select(func.count()).where(
-    factors.c.user_id == bindparam("of_user"), factors.c.kind == "passkey"
 )
 _DELETE = delete(identities).where(_this_identity)
