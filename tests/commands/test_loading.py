@@ -14,6 +14,7 @@ from falcon_auth.extras import say_missing
 # Packages by what they are for. Each takes ten milliseconds or more, or tens of megabytes.
 DATABASES = {"sqlalchemy", "alembic", "psycopg", "redis"}
 LATER = {"jsonschema", "email_validator", "dns", "argon2", "zxcvbn", "swagger_ui"}
+LATER |= {"authlib", "joserfc", "httpx2", "httpcore2"}  # With PROVIDERS_FILE.
 COMMAND_LINE = {"click", "tqdm"}
 SERVICE = {"falcon", "waitress", "pydantic", "jwt", "cryptography", "structlog", "bcrypt"}
 
