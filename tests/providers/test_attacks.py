@@ -97,6 +97,8 @@ def test_a_mix_up_is_refused_before_the_code_is_sent(surfer, idp, issuer):
         {"exp": None},
         {"iat": 1_700_000_000},
         {"iat": None},
+        {"exp": True},
+        {"iat": "now"},
         {"at_hash": "AAAA"},
     ],
     ids=str,
@@ -123,7 +125,14 @@ def with_a_broken_signature(header, claims):
 
 @pytest.mark.parametrize(
     "sign",
-    [unsigned, signed_with_the_public_key, with_a_broken_signature, lambda *_: "junk"],
+    [
+        unsigned,
+        signed_with_the_public_key,
+        with_a_broken_signature,
+        lambda *_: "junk",
+        lambda *_: None,
+        lambda *_: "x" * 20_000,
+    ],
 )
 def test_a_token_that_the_provider_has_not_signed_is_refused(surfer, idp, sign):
     """Also where the provider's own document says that it signs with `none`."""
@@ -155,6 +164,8 @@ def test_the_algorithms_that_are_accepted(service, surfer, idp, algorithm):
         "https://app.example.com\\@evil.example/signed-in",
         "//evil.example/signed-in",
         "javascript:alert(1)//signed-in",
+        "https:///signed-in",
+        "https://app.example.com/signed-in/" + "x" * 3000,
         "/signed-in",
         "",
     ],

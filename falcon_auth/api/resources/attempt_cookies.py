@@ -27,7 +27,8 @@ class AttemptCookies:
     def add(self, req: Request, resp: Response, provider: str, state: str, attempt: str) -> None:
         """Set the cookie of a new attempt; the oldest ones make room for it."""
         known = [name for name in req.cookies if name.startswith(COOKIE)]
-        for name in known[: len(known) + 1 - MAX_ATTEMPTS]:  # Browsers send the oldest first.
+        too_many = max(0, len(known) + 1 - MAX_ATTEMPTS)
+        for name in known[:too_many]:  # Browsers send the oldest first.
             self._set(resp, provider, name, "", 0)
         self._set(resp, provider, COOKIE + state, attempt, ATTEMPT_SECONDS)
 
