@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pyotp
 import pytest
 from conftest import EMAIL, outcome
 from lying_provider import Browser, Said, entry, outcome_of
@@ -216,3 +217,38 @@ def test_where_to_return_to_is_checked_for_a_link_too(service):
 
     assert start("https://evil.example") == (422, "VALIDATION_FAILED")
     assert start(RETURN_TO) == (200, None)
+
+
+def test_a_second_factor_is_asked_for_and_the_code_is_spent(service, surfer, idp, clock):
+    tokens = service.register("ada@work.example.com")
+    link(service, surfer, idp, tokens)
+    made = service.as_user("POST", "/api/v1/auth/factors/totp", tokens, json={"name": "App"}).json
+    code = pyotp.TOTP(made["secret"]).at(int(clock()))
+    path = f"/api/v1/auth/factors/totp/{made['id']}/confirm"
+    service.as_user("POST", path, tokens, json={"code": code})
+    found = surfer.log_in(idp)
+
+    assert outcome(exchange(service, found)) == (401, "SECOND_FACTOR_REQUIRED")
+    assert outcome(exchange(service, found)) == (401, "TOKEN_REVOKED")
+
+
+def test_an_address_that_is_unverified_here_gets_no_tokens_where_that_is_required(knowing, idp):
+    """Of a user who linked the provider before the setting asked for a proof."""
+    store = MemoryStore()
+    before = knowing(store=store)
+    link(before, Browser(before), idp, before.register("ada@work.example.com"))
+    mail = {"mail_url": "smtp://127.0.0.1:9", "mail_from": "auth@example.com"}
+    service = knowing(store=store, email_verification="required", **mail)
+
+    found = Browser(service).log_in(idp)
+
+    assert outcome(exchange(service, found)) == (403, "EMAIL_NOT_VERIFIED")
+
+
+def test_a_provider_that_is_unknown_to_a_later_file_is_gone(knowing, idp):
+    store = MemoryStore()
+    assert "code" in Browser(knowing(store=store)).log_in(idp)
+    service = knowing(entry(idp, "renamed"), store=store)
+
+    assert outcome(Browser(service).get(LOGIN)) == (404, "NOT_FOUND")
+    assert "code" in Browser(service).log_in(idp, "renamed")  # By issuer and subject.
