@@ -5,16 +5,15 @@ The tests share a service and its clock; each has a user of its own.
 
 import json
 from itertools import count
-from threading import Thread
 
 import pyotp
 import pytest
 from account_page import Visitor
 from conftest import PASSWORD, Client, settings_for
+from live import serving
 from processes import eventually, free_port
 from selenium.webdriver.common.virtual_authenticator import VirtualAuthenticatorOptions
 
-from falcon_auth.server import Server
 from falcon_auth.service import create_app
 from falcon_auth.stores.memory.store import MemoryStore
 from falcon_auth.testing.service import Clock
@@ -37,7 +36,7 @@ def clock():
 
 
 @pytest.fixture(scope="module")
-def service(clock, tmp_path_factory):
+def service(browser, clock, tmp_path_factory):
     """A client of the service that the browser uses."""
     port = free_port()
     settings = settings_for(
@@ -48,12 +47,9 @@ def service(clock, tmp_path_factory):
         rate_limit_enabled=False,
     )
     app = create_app(settings, clock=clock, store=MemoryStore())
-    server = Server(app, host="127.0.0.1", port=port, threads=8)
-    thread = Thread(target=server.run)
-    thread.start()
-    yield Client(app)
-    server.stop()
-    thread.join()
+    with serving(app, threads=8, port=port):
+        yield Client(app)
+        browser.get("about:blank")  # Lets go of the connections.
     app.service.close()
 
 
@@ -65,7 +61,6 @@ def visitor(browser, service):
     assert visitor.complaints() == []
     assert visitor.kept() == ["{}", ""]
     visitor.forget()
-    browser.get("about:blank")
 
 
 @pytest.fixture

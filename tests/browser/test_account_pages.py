@@ -3,16 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from account_page import LINKS, SIZES, ada, client, log_in, mails, server
+from account_page import LINKS, SIZES, ada, address, client, log_in, mails, server
 from conftest import EMAIL, PASSWORD
 from post_office import NEW_EMAIL
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
-from smtp_server import cuts_connections
 
-__all__ = ["ada", "client", "mails", "server"]  # Fixtures.
-
-pytestmark = cuts_connections
+__all__ = ["ada", "address", "client", "mails", "server"]  # Fixtures.
 
 NEW_PASSWORD = "a wholly other sentence"
 API = "/api/v1/auth/"
@@ -219,7 +216,16 @@ def test_a_link_that_is_over_says_why_and_offers_a_new_one(ada, clock, mails, pa
     ada.open_mail(end(mails, clock, mails.send(page, EMAIL)))
     ada.types("New password" if page == "reset" else "Password", NEW_PASSWORD)
     ada.presses("Set password" if page == "reset" else "Accept invitation")
+
     ada.reads(why)
+    assert ada.finds("E-mail address")
+
+
+@pytest.mark.parametrize("page", ["reset", "invitation"])
+def test_a_link_that_is_over_is_replaced(ada, clock, mails, page):
+    ada.open_mail(expire(mails, clock, mails.send(page, EMAIL)))
+    ada.types("New password" if page == "reset" else "Password", NEW_PASSWORD)
+    ada.presses("Set password" if page == "reset" else "Accept invitation")
     ada.types("E-mail address", EMAIL)
     ada.presses("Send a new link" if page == "reset" else "Send a link")
 
@@ -231,11 +237,11 @@ def test_a_link_that_is_over_says_why_and_offers_a_new_one(ada, clock, mails, pa
     ada.sees("Your password has been changed")
 
 
-@pytest.mark.parametrize("page", LINKS)
-def test_a_page_without_its_link_says_where_that_is(ada, server, page):
-    ada.open(page)
+def test_a_page_without_its_link_says_where_that_is(ada, server):
+    for page in LINKS:
+        ada.open(page)
 
-    ada.reads("needs the link from a mail")
+        ada.reads("needs the link from a mail")
     assert server.posts() == []
 
 
@@ -364,6 +370,7 @@ def test_a_session_that_was_ended_elsewhere_is_over_here(ada, client, browser):
 
 
 def test_a_forgotten_password_is_asked_for_at_the_log_in(ada, mails):
+    ada.open()
     ada.sees("Log in")
     ada.presses("Forgot your password?")
     ada.sees("Forgot your password?")
@@ -397,6 +404,7 @@ def test_without_a_network_nothing_is_lost_and_it_says_so(ada):
 
 
 def test_a_form_that_is_sent_twice_at_once_is_sent_once(ada, browser, server):
+    ada.open()
     ada.sees("Log in")
     ada.types("E-mail address", EMAIL)
     ada.types("Password", PASSWORD)
@@ -443,6 +451,7 @@ def test_everything_is_done_by_keyboard_alone(ada, browser, mails):
 
 
 def test_what_has_the_focus_is_seen_to_have_it(ada, browser):
+    ada.open()
     ada.sees("Log in")
     script = """
       const style = getComputedStyle(document.activeElement);
@@ -454,15 +463,15 @@ def test_what_has_the_focus_is_seen_to_have_it(ada, browser):
         assert (outline, width >= 2) == ("solid", True), ada.focused
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_every_page_fits_every_screen(ada, browser, mails, size):
+def test_every_page_fits_every_screen(ada, browser, mails):
     def assert_fits():
-        room = browser.execute_script(
-            "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert room <= 0
+        for size in SIZES:
+            ada.look_by(size)
+            too_wide = browser.execute_script(
+                "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert too_wide <= 0, (size, ada.address)
 
-    ada.look_by(size)
     for page, (heading, _) in LINKS.items():
         ada.open_mail(mails.send(page, EMAIL))
         ada.sees(heading)
@@ -485,6 +494,7 @@ def test_nothing_moves_for_those_who_asked_for_less_motion(ada, browser):
             )
         )
 
+    ada.open()
     assert durations() == {"0s"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert durations() > {"0s"}

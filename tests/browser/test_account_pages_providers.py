@@ -5,16 +5,12 @@ from threading import Thread
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from account_page import ada, log_in, mails, server
+from account_page import ada, address, log_in, mails, server
 from conftest import EMAIL
 from lying_provider import Browser, entry
-from processes import free_port
 from provider_words import idp, knowing
-from smtp_server import cuts_connections
 
-__all__ = ["ada", "idp", "knowing", "mails", "server"]  # Fixtures.
-
-pytestmark = cuts_connections
+__all__ = ["ada", "address", "idp", "knowing", "mails", "server"]  # Fixtures.
 
 
 @pytest.fixture
@@ -42,18 +38,13 @@ def consenting(idp):
 
 
 @pytest.fixture
-def client(knowing, consenting, smtp):
-    return knowing(
-        entry(consenting),
-        pages=True,
-        public_url=f"http://localhost:{free_port()}",
-        mail_url=f"smtp://127.0.0.1:{smtp.port}",
-        mail_from="auth@example.com",
-    )
+def client(knowing, consenting, mail_settings, address):
+    return knowing(entry(consenting), pages=True, public_url=address.url, **mail_settings)
 
 
 def test_an_account_elsewhere_is_linked_logs_in_and_is_unlinked(ada, server):
     """The provider vouches for the address of a user who has a password here."""
+    ada.open()
     ada.presses("Continue with The Provider")
     ada.reads("There is an account with that address already.", where=".message")
     ada.is_at("")  # The code of the fragment is gone.
