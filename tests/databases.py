@@ -42,9 +42,12 @@ def missing(what):
     pytest.skip(f"{what} cannot be reached")
 
 
-def database_for(engine, *, threshold=5, timeout=30):
+def database_for(engine, *, threshold=5, timeout=30, chained=False):
+    from falcon_auth.stores.sql.audit_chain import CHAINED
     from falcon_auth.stores.sql.database import Database
 
+    if chained:
+        engine = engine.execution_options(**{CHAINED: True})
     return Database(engine, Breaker("database", threshold=threshold, timeout=timeout))
 
 
@@ -128,6 +131,7 @@ def postgres_url(migrated_postgres_url):
         ):
             connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names from above
         connection.execute(text("DELETE FROM roles WHERE name <> 'admin'"))
+        connection.execute(text("UPDATE audit_head SET position = 0, digest = '', swept_to = 0"))
     engine.dispose()
     return migrated_postgres_url
 

@@ -58,6 +58,7 @@ RATE_LIMIT_REQUESTS          5
 RATE_LIMIT_WINDOW            60
 RATE_LIMIT_REGISTRATIONS     30
 AUDIT_RETENTION_DAYS         365
+AUDIT_CHAIN                  false
 CIRCUIT_BREAKER_THRESHOLD    5
 CIRCUIT_BREAKER_TIMEOUT      30
 CORS_ORIGINS                 -
@@ -480,6 +481,12 @@ def test_threads_exceed_workers_and_queue_by_16():
 def test_a_snapshot_and_a_database_exclude_each_other():
     with pytest.raises(ValidationError, match="SNAPSHOT_FILE: is for the in-memory store"):
         make(snapshot_file="users.json", database_url="sqlite:///auth.db")
+
+
+def test_a_chain_needs_a_database():
+    assert make(audit_chain=True, database_url="sqlite:///auth.db").audit_chain
+    with pytest.raises(ValidationError, match="AUDIT_CHAIN: needs a database"):
+        make(audit_chain=True)
 
 
 # --- The environment and `.env`

@@ -1,4 +1,4 @@
-"""`audit`: read and export the audit trail."""
+"""`audit`: read, export and verify the audit trail."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from falcon_auth.api.views import show_event
 from falcon_auth.audit.reading import parse_query
+from falcon_auth.audit.verification import Verification
 from falcon_auth.commands.administering import administer, json_option, printable, verbose_option
 from falcon_auth.models import AuditEvent
 from falcon_auth.service import Service
@@ -23,7 +24,7 @@ _since_option = click.option("--since", help="Events since a time, such as 2026-
 
 @click.group()
 def audit() -> None:
-    """Read and export the audit trail."""
+    """Read, export and verify the audit trail."""
 
 
 @audit.command("list")
@@ -56,6 +57,40 @@ def export(*, user: str | None, event: str | None, since: str | None) -> None:
     with administer() as service:
         for each in _all_events(service, _query(service, user, event, since)):
             click.echo(json.dumps(show_event(each)))
+
+
+@audit.command()
+@click.option("--since", help="Accept events outside the chain that are older than this time.")
+@verbose_option
+def verify(*, since: str | None) -> None:
+    """Verify the hash chain that AUDIT_CHAIN writes; exit with code 1 if anything is wrong.
+
+    Prints a line for each event or position that is not as it was written, then where the chain
+    begins, and its newest position and digest: note them elsewhere.
+    """
+    with administer() as service:
+        chain = service.backend.audit_chain
+        if chain is None or not chain.read_head().position:
+            raise click.ClickException("There is no chain: set AUDIT_CHAIN=true and DATABASE_URL.")
+        verification, found = Verification(chain), 0
+        for each in verification.find(accept_before=parse_query(since=since).since):
+            click.echo(f"{each.where} {each.what}")
+            found += 1
+        click.echo(_summary(verification))
+        if found:
+            raise click.ClickException(f"Found: {found}.")
+
+
+def _summary(verified: Verification) -> str:
+    head = verified.head
+    begins = "None of its events is kept"
+    if verified.first is not None:
+        at = show_event(verified.first)["at"] if type(verified.first.at) is float else "-"
+        begins = f"Begins at {at} with event {verified.first.id}"
+    return (
+        f"{begins}; {verified.count} events, of which {verified.blanked} have no client since"
+        f" their user was deleted.\nThe end: position {head.position}, digest {head.digest.hex()}"
+    )
 
 
 def _query(service: Service, user: str | None, event: str | None, since: str | None) -> AuditQuery:

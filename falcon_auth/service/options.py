@@ -39,6 +39,7 @@ def backend_options(settings: Settings) -> BackendOptions:
     return BackendOptions(
         database_url=_revealed(settings.database),
         database_pool_size=settings.database_max_pool_size,
+        audit_chain=settings.audit_chain,
         redis_url=_revealed(settings.redis_url),
         snapshot_file=settings.snapshot_file,
         breaker_threshold=settings.circuit_breaker_threshold,

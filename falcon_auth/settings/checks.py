@@ -107,6 +107,8 @@ def _check_store(settings: Fields) -> list[str]:
         faults.append("SNAPSHOT_FILE: is for the in-memory store; a database keeps its own data")
     if settings.database and not _begins(settings.database, DATABASE_URLS):
         faults.append(f"DATABASE_URL: begins with {' or '.join(DATABASE_URLS)}, or is {IN_MEMORY}")
+    if settings.audit_chain and not settings.database:
+        faults.append("AUDIT_CHAIN: needs a database; nobody else can write this process's memory")
     if settings.redis_url and not _begins(settings.redis_url, REDIS_URLS):
         faults.append(f"REDIS_URL: begins with {' or '.join(REDIS_URLS)}")
     return faults

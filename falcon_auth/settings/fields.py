@@ -106,6 +106,7 @@ class Fields(BaseSettings):
     webauthn_rp_name: str | None = Field(default=None, max_length=64)  # None: `DEFAULT_NAME`.
 
     audit_retention_days: int = Field(default=365, ge=1, le=36_500)
+    audit_chain: bool = False
 
     circuit_breaker_threshold: int = Field(default=5, ge=1, le=1000)
     circuit_breaker_timeout: int = Field(default=30, ge=1, le=3600)

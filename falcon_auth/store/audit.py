@@ -66,4 +66,7 @@ class AuditStore(Protocol):
         """How many events there are. Fast, and possibly a little out of date."""
 
     def sweep(self, *, at_before: float, limit: int) -> bool:
-        """Forget up to *limit* events older than that; return whether there may be more."""
+        """Forget up to *limit* events older than that; return whether there may be more.
+
+        Of the hash chain, the oldest in its order, so that what is kept can be verified.
+        """

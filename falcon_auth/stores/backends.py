@@ -19,6 +19,7 @@ from falcon_auth.throttle.counters import Counters
 
 if TYPE_CHECKING:
     from falcon_auth.breaker import Breaker
+    from falcon_auth.store.audit_chain import AuditChain
 
 MEMORY_LIMITS = "lost on restart, one process"
 SNAPSHOT_LIMITS = "snapshot file, one process; a crash loses the last seconds"
@@ -35,6 +36,7 @@ class BackendOptions:
 
     database_url: str | None = field(default=None, repr=False)  # None: in memory.
     database_pool_size: int = 20
+    audit_chain: bool = False
     redis_url: str | None = field(default=None, repr=False)
     snapshot_file: Path | None = None
     breaker_threshold: int = 5  # Outages in a row.
@@ -48,6 +50,7 @@ class Backend:
     store: Store
     counters: Counters
     snapshot: Snapshot | None = None
+    audit_chain: AuditChain | None = None  # None in memory, where nobody else can write.
     breakers: list[Breaker] = field(default_factory=list)
     checks: dict[str, Check] = field(default_factory=dict)
     chores: list[Chore] = field(default_factory=list)
@@ -83,6 +86,7 @@ def _memory_backend(options: BackendOptions, clock: Clock, store: MemoryStore) -
 
 def _sql_backend(options: BackendOptions, url: str, clock: Clock) -> Backend:
     # Imported here: loading SQLAlchemy would double the start-up time of a service in memory.
+    from falcon_auth.stores.sql.audit_chain import SqlAuditChain  # noqa: PLC0415
     from falcon_auth.stores.sql.counters import SqlCounters  # noqa: PLC0415
     from falcon_auth.stores.sql.database import DatabaseUrlError  # noqa: PLC0415
     from falcon_auth.stores.sql.opening import (  # noqa: PLC0415
@@ -98,6 +102,7 @@ def _sql_backend(options: BackendOptions, url: str, clock: Clock) -> Backend:
             pool_size=options.database_pool_size,
             threshold=options.breaker_threshold,
             timeout=options.breaker_timeout,
+            chained=options.audit_chain,
         )
     except DatabaseSilentError as error:
         raise DatabaseAwayError(f"DATABASE_URL: {error}") from None
@@ -108,6 +113,7 @@ def _sql_backend(options: BackendOptions, url: str, clock: Clock) -> Backend:
     return Backend(
         store,
         counters,
+        audit_chain=SqlAuditChain(database),
         breakers=[database.breaker],
         checks={"store": database.describe},
         chores=[

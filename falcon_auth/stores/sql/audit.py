@@ -11,12 +11,13 @@ from sqlalchemy import Executable, Select, bindparam, delete, select, text, unio
 from falcon_auth.models import AuditEvent, Effects, Failure, FailureCount, time_ordered_id
 from falcon_auth.store import AuditQuery
 from falcon_auth.store.audit import EVERYTHING
+from falcon_auth.stores.sql.audit_chain import sweep_links
 from falcon_auth.stores.sql.audit_tables import audit_erasures, audit_events, audit_failures
 from falcon_auth.stores.sql.audit_writing import (
     SHARE,
+    count_failure,
     erase_clients_of,
     insert_events,
-    write_failure,
 )
 from falcon_auth.stores.sql.database import Database
 from falcon_auth.stores.sql.effects import write_effects
@@ -42,7 +43,9 @@ class SqlAudit:
     def append_failure(self, failure: Failure) -> bool:
         """Count it, and insert it or count it again, in one transaction."""
         with self._database.transaction() as connection:
-            return write_failure(connection, failure)
+            kept = count_failure(connection, failure)
+            insert_events(connection, [failure.event] if kept else [])
+            return kept
 
     def list_newest(
         self, query: AuditQuery = EVERYTHING, *, before: str | None = None, limit: int
@@ -86,12 +89,17 @@ class SqlAudit:
             return len(rows) == limit
 
     def sweep(self, *, at_before: float, limit: int) -> bool:
-        """Delete a slice by the primary key; of several processes one sweeps at a time."""
+        """Delete a slice by the primary key; of several processes one sweeps at a time.
+
+        Of the chain, a slice of its oldest events, in its order.
+        """
         with self._database.transaction() as connection:
             if not may_sweep(connection):
                 return False
-            values = {"first": time_ordered_id(at_before, 0), "slice": limit}
-            return connection.execute(_SWEEP, values).rowcount == limit
+            first = time_ordered_id(at_before, 0)
+            swept = sweep_links(connection, first, limit)
+            swept += connection.execute(_SWEEP, {"first": first, "slice": limit - swept}).rowcount
+            return swept == limit
 
     def erase(self) -> bool:
         """Go on with blanking what deletions left over; return whether there may be more."""
@@ -162,7 +170,10 @@ _FORGET_COUNT = delete(audit_failures).where(
 _SWEEP = delete(audit_events).where(
     audit_events.c.id.in_(
         select(audit_events.c.id)
-        .where(audit_events.c.id < bindparam("first", type_=audit_events.c.id.type))
+        .where(
+            audit_events.c.id < bindparam("first", type_=audit_events.c.id.type),
+            audit_events.c.position.is_(None),
+        )
         .order_by(audit_events.c.id)
         .limit(bindparam("slice"))
     )

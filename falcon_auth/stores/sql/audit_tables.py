@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, Integer, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, Table, Text, Uuid
 
 from falcon_auth.stores.sql.tables import Members, metadata
 
@@ -10,6 +10,7 @@ _id = Column("id", Uuid(as_uuid=False), primary_key=True)
 _event = Column("event", Text, nullable=False)
 _actor = Column("actor", Text)
 _subject = Column("subject", Uuid(as_uuid=False))  # No foreign key: the trail outlives the user.
+_position = Column("position", BigInteger)
 
 audit_events = Table(
     "audit_events",
@@ -24,10 +25,33 @@ audit_events = Table(
     Column("user_agent", Text),
     Column("request_id", Text),
     Column("details", Members, nullable=False),
+    # The hash chain: null in events that were written without AUDIT_CHAIN.
+    _position,
+    Column("previous", LargeBinary),
+    Column("digest", LargeBinary),
+    Column("salt", LargeBinary),
+    Column("client", LargeBinary),
+    Index(
+        "audit_events_position_idx",
+        _position,
+        unique=True,
+        postgresql_where=_position.is_not(None),
+        sqlite_where=_position.is_not(None),
+    ),
     # What is asked for; each in the order of time.
     Index("audit_events_subject_idx", _subject, _id),
     Index("audit_events_actor_idx", _actor, _id),
     Index("audit_events_event_idx", _event, _id),
+)
+
+# One row: the end of the chain.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("swept_to", BigInteger, nullable=False),
 )
 
 # Of an account or client, and an hour: how many failures there were (the event is empty), and how

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from falcon_auth.models import AuditEvent, Failure
 from falcon_auth.store import FAILURES_PER_HOUR
+from falcon_auth.stores.sql.audit_chain import CHAINED, append_links
 from falcon_auth.stores.sql.audit_tables import audit_erasures, audit_events, audit_failures
 
 ERASED_AT_ONCE = 2000  # Rows: some 50 ms. Of a user with more, housekeeping does the rest.
@@ -18,13 +19,20 @@ SHARE = ""  # In the place of an event: all failures of an account or client.
 
 
 def insert_events(connection: Connection, events: Sequence[AuditEvent]) -> None:
-    """Insert events, if there are any."""
-    if events:
-        connection.execute(audit_events.insert(), [asdict(event) for event in events])
+    """Insert events, if there are any: the last step of the caller's transaction.
+
+    Where the chain is on, its end is locked until that transaction ends.
+    """
+    if not events:
+        return
+    rows = [asdict(event) for event in events]
+    if connection.get_execution_options().get(CHAINED):
+        rows = append_links(connection, events, rows)
+    connection.execute(audit_events.insert(), rows)
 
 
-def write_failure(connection: Connection, failure: Failure) -> bool:
-    """Insert a failure's event, or count it where a share is used up; return which.
+def count_failure(connection: Connection, failure: Failure) -> bool:
+    """Count a failure; return whether its event is to be kept, as no share is used up.
 
     The rows of the shares are locked until the transaction ends, the account's first.
     """
@@ -33,7 +41,6 @@ def write_failure(connection: Connection, failure: Failure) -> bool:
     rows = connection.execute(_COUNT[kind], {"of_hour": failure.hour, **keys}).all()
     used_up = {row.key for row in rows if row.hits > FAILURES_PER_HOUR}
     if not used_up:
-        insert_events(connection, [failure.event])
         return True
     is_accounts = keys["account"] in used_up
     counted = {
@@ -104,7 +111,7 @@ def _erase(*of_user: Any) -> Any:
     return (
         update(audit_events)
         .where(audit_events.c.id.in_(slice_ids))
-        .values(ip=None, user_agent=None)
+        .values(ip=None, user_agent=None, salt=None)
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Integer, bindparam, cast, func, literal_colum
 
 from falcon_auth.models import Effects, Message
 from falcon_auth.store.outbox import room_for
-from falcon_auth.stores.sql.audit_writing import insert_events, write_failure
+from falcon_auth.stores.sql.audit_writing import count_failure, insert_events
 from falcon_auth.stores.sql.tables import outbox
 
 OUTBOX_LOCK = 0x6F757462  # PostgreSQL's advisory locks are numbers that applications choose.
@@ -24,9 +24,7 @@ def write_effects(connection: Connection, effects: Effects) -> None:
 
     Runs no statement if there are none.
     """
-    insert_events(connection, effects.events)
-    for failure in effects.failures:
-        write_failure(connection, failure)
+    kept = [each.event for each in effects.failures if count_failure(connection, each)]
     if effects.messages:
         if connection.dialect.name == "postgresql":
             _wait_for_turn(connection, effects.messages)
@@ -34,6 +32,8 @@ def write_effects(connection: Connection, effects: Effects) -> None:
             values = asdict(message) | {"room": room_for(message)}
             if not connection.execute(_INSERT, values).all():
                 log.error("message_dropped", channel=message.channel, topic=message.topic)
+    # Last, since the end of the chain is locked for everybody.
+    insert_events(connection, [*effects.events, *kept])
 
 
 def _wait_for_turn(connection: Connection, messages: Sequence[Message]) -> None:

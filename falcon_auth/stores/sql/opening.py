@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, exc
 
 from falcon_auth.breaker import Breaker
+from falcon_auth.stores.sql.audit_chain import CHAINED
 from falcon_auth.stores.sql.database import Database, describe_error, open_engine
 from falcon_auth.stores.sql.tables import REVISIONS, current_revision
 
@@ -19,10 +20,13 @@ class DatabaseSilentError(DatabaseUnfitError):
     """The database does not answer, so its state could not be checked."""
 
 
-def open_database(url: str, *, pool_size: int, threshold: int, timeout: int) -> Database:
+def open_database(
+    url: str, *, pool_size: int, threshold: int, timeout: int, chained: bool = False
+) -> Database:
     """Return a database that is ready for use, after migrating it if it is SQLite.
 
-    *threshold* and *timeout* (seconds) are the circuit breaker's. Raises `DatabaseUrlError` and
+    *threshold* and *timeout* (seconds) are the circuit breaker's; *chained*: audit events are
+    written in their hash chain. Raises `DatabaseUrlError` and
     `DatabaseUnfitError`, or its subclass `DatabaseSilentError` if the database does not answer.
     """
     engine = open_engine(url, pool_size=pool_size)
@@ -34,6 +38,8 @@ def open_database(url: str, *, pool_size: int, threshold: int, timeout: int) -> 
         raise kind(f"the database cannot be used: {reason}") from None
     finally:
         engine.dispose()  # No connection may be open when a server forks its workers.
+    if chained:
+        engine = engine.execution_options(**{CHAINED: True})
     return Database(engine, Breaker("database", threshold=threshold, timeout=timeout))
 
 

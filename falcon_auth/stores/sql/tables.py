@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 # The migrations, oldest first; the service requires the last one.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 SEARCH_INDEX = "users_search_idx"  # In no model: not every PostgreSQL has it, see the migration.
 
 metadata = MetaData(
