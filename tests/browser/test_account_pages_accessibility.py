@@ -60,6 +60,7 @@ def test_axe_finds_nothing_at_a_form_that_says_what_is_wrong(ada, assert_accessi
 def test_axe_finds_nothing_at_the_account(ada, client, mails, assert_accessible):
     ada.open()
     ada.presses("Forgot your password?")
+    ada.sees("Forgot your password?")
     ada.types("E-mail address", EMAIL)
     assert_accessible()
     ada.presses("Send link")
