@@ -34,7 +34,7 @@ COMMANDS = {
         "capacity",
         "Say how many cores, processes and database writes a number of users needs.",
     ),
-    "audit": _Lazy("audit", "audit", "Read and export the audit trail."),
+    "audit": _Lazy("audit", "audit", "Read, export and verify the audit trail."),
     "hash-cost": _Lazy(
         "hash_cost",
         "hash_cost",
