@@ -87,6 +87,7 @@ _FILE_HEADERS = {
 # How the tokens in an answer reach another operation.
 _BEARER = {"parameters": {"header.Authorization": "Bearer {$response.body#/access_token}"}}
 _SPENT = {"requestBody": {"refresh_token": "$response.body#/refresh_token"}}
+QUERY = "_query"  # How the names of schemas of query strings end.
 ERROR_CODE = "error_code"  # The component that lists every code.
 EXAMPLE_ID = "order-42"  # A client may send its own.
 
@@ -135,7 +136,11 @@ def _schemas() -> Node:
 
     Generators read the codes here only: they pass over what stands beside a reference.
     """
-    schemas = {name: _component(schema) for name, schema in SCHEMAS.items()}
+    schemas = {
+        name: _component(schema)
+        for name, schema in SCHEMAS.items()
+        if not name.endswith(QUERY)  # Operations list their parameters.
+    }
     problem = schemas["problem"]["properties"]
     for owner in (problem, problem["errors"]["items"]["properties"]):
         owner["code"] = {"$ref": f"#/components/schemas/{ERROR_CODE}"}

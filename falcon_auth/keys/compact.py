@@ -7,7 +7,8 @@ lenient where this service is not: duplicate members, padding, unknown headers.
 from __future__ import annotations
 
 import re
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from falcon_auth.errors import InvalidTokenError
 from falcon_auth.keys.jws import SEGMENT, parse_segment
@@ -31,7 +32,7 @@ def verify_compact(token: str, keys: KeySource, token_type: str) -> dict[str, An
     if parts is None:
         raise InvalidTokenError("form")
     signed, header, payload, signature = parts.groups()
-    key = _key_of(_members(header), keys, token_type)
+    key = _key_of(_read_header(header), keys, token_type)
     if not key.verifies(signed, signature):
         raise InvalidTokenError("signature")
     claims = _members(payload)
@@ -40,22 +41,34 @@ def verify_compact(token: str, keys: KeySource, token_type: str) -> dict[str, An
     return claims
 
 
-def _key_of(members: dict[str, Any], keys: KeySource, token_type: str) -> Key:
+class _Header(NamedTuple):
+    kid: str
+    typ: object
+    alg: object
+
+
+@lru_cache(maxsize=64)  # All tokens of a key have the same header.
+def _read_header(segment: str) -> _Header:
+    members = _members(segment)
     if set(members) != _HEADER_MEMBERS:
         raise InvalidTokenError("header")
     kid = members["kid"]
     if not isinstance(kid, str):
         raise InvalidTokenError("kid")
-    key = keys.key_for(kid)
+    return _Header(kid, members["typ"], members["alg"])
+
+
+def _key_of(header: _Header, keys: KeySource, token_type: str) -> Key:
+    key = keys.key_for(header.kid)
     if token_type != ACCESS:
         derived = key.derived(token_type)
         if derived is None:
             raise InvalidTokenError("public_key")
         key = derived
-    if members["typ"] != key.typ:
+    if header.typ != key.typ:
         raise InvalidTokenError("type")
     # The key determines the algorithm, never the header (RFC 8725, 3.1).
-    if members["alg"] != key.algorithm:
+    if header.alg != key.algorithm:
         raise InvalidTokenError("header")
     return key
 

@@ -168,8 +168,9 @@ class SignedTokens:
         """
         starts_at = int(self._issuer.clock()) if issued_at is None else issued_at
         expires_at = starts_at + lifetime_seconds
+        random_id = {} if "jti" in claims else {"jti": secrets.token_urlsafe(16)}
         payload = {
-            "jti": secrets.token_urlsafe(16),
+            **random_id,
             **claims,
             "iat": starts_at,
             "exp": expires_at,
