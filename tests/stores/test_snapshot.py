@@ -18,6 +18,7 @@ from conftest import outcome
 from factor_records import new_factor, with_app
 from hypothesis import given
 from hypothesis import strategies as st
+from identity_records import new_identity
 from processes import (
     EMAIL,
     PASSWORD,
@@ -196,6 +197,36 @@ def test_roles_are_written_and_loaded(path, open_snapshot):
     assert loaded.roles.list() == store.roles.list()
     assert loaded.users.find("id-of-ada") == store.users.find("id-of-ada")
     assert loaded.users.find("id-of-ada").scopes == {"notes:read", "notes:write"}
+
+
+def test_identities_are_written_and_loaded(path, open_snapshot):
+    store = MemoryStore()
+    snapshot = open_snapshot(store)
+    user = a_user()
+    identity = new_identity(user)
+    store.identities.register(user, identity)
+    assert snapshot.write_once() is False  # A chore that has nothing left to do.
+
+    loaded = MemoryStore()
+    loaded_file = json.loads(path.read_text())
+    snapshot.close()
+    open_snapshot(loaded)
+
+    assert len(loaded_file["identities"]) == 1
+    assert loaded.identities.find(identity.issuer, identity.subject) == (identity, user)
+
+
+def test_an_identity_twice_or_without_its_user_is_refused(path, open_snapshot):
+    store = MemoryStore()
+    snapshot = open_snapshot(store)
+    user = a_user()
+    store.identities.register(user, new_identity(user))
+    snapshot.close()
+    written = json.loads(path.read_text())
+
+    for changes in ({"identities": written["identities"] * 2}, {"users": [], "sessions": []}):
+        path.write_text(json.dumps(written | changes))
+        assert "damaged or contradictory" in refusal(path)
 
 
 def test_a_missing_file_is_an_empty_store(path, open_snapshot):

@@ -7,11 +7,13 @@ import socket
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import EMAIL, PASSWORD, Clock, outcome
 from counter_pairs import sql_pair
 from databases import REDIS_URL, database_for, race
+from processes import eventually
 from sqlalchemy import func, select
 from stopwatch import timed
 
@@ -226,6 +228,20 @@ def test_without_redis_each_process_counts_for_itself_and_says_so(
         "limits": "Redis is away: each process counts for itself",
     }
     assert logged.events("outage")[0]["of"] == "redis"
+
+
+def test_redis_is_used_again_soon_after_it_is_back(make_fallback, redis_url, wire_to):
+    """Not only after the circuit breaker's time-out, which is an hour here."""
+    redis_at = urlsplit(redis_url)
+    wire = wire_to(redis_at.hostname, redis_at.port)
+    through_wire = redis_at._replace(netloc=f"127.0.0.1:{wire.port}").geturl()
+    counters = make_fallback(through_wire, threshold=1, timeout=3600)
+    wire.unplug()
+    assert counters.describe()["breaker"] == "open"
+
+    wire.plug()
+
+    assert eventually(lambda: counters.describe()["kind"] == "redis")
 
 
 def test_a_request_waits_for_redis_once_and_not_long(make_fallback, hung_port):
