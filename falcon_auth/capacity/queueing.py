@@ -38,15 +38,6 @@ def wait_quantile(workers: int, rate: float, seconds: float, quantile: float) ->
     return mean * math.log(waiting / (1 - quantile))
 
 
-def closed_throughput(clients: int, workers: int, seconds: float, pause: float = 0.0) -> float:
-    """Return the jobs per second of clients that each wait for an answer, then pause.
-
-    It is the lower of two bounds: what the workers can do, and what the clients can ask for
-    (operational analysis, Denning and Buzen 1978).
-    """
-    return min(workers / seconds, clients / (seconds + pause))
-
-
 def workers_for(rate: float, seconds: float, *, max_wait: float, quantile: float) -> int:
     """Return the fewest workers with which *quantile* of the jobs wait for *max_wait* at most."""
     workers = max(1, math.ceil(rate * seconds))

@@ -119,7 +119,7 @@ class WebhookChannel:
         _check(status)
 
     def rest(self) -> None:
-        """Do nothing, since no connection is kept."""
+        """Close no connection: each message has its own, which `deliver` closes."""
 
     def _headers(self, message_id: str, body: bytes) -> dict[str, str]:
         timestamp = str(int(self._clock()))

@@ -48,7 +48,7 @@ _REGISTRY = _Registry(algorithms=list(KEY_TYPES), strict_check_header=False)
 def read_header(token: object) -> tuple[str, str | None]:
     """Return the algorithm and the key id of a token, whose signature is not checked yet.
 
-    Raises `ProviderRefusedError` for what is no signed token of an algorithm that we take.
+    Raises `ProviderRefusedError` unless it is a signed token whose algorithm is accepted here.
     """
     if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
         raise ProviderRefusedError("id_token_missing")

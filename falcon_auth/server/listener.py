@@ -90,7 +90,7 @@ class Listener(TcpWSGIServer):
         return more
 
     def handle_close(self) -> None:
-        """Do nothing: waitress calls this after an error, and would stop accepting forever."""
+        """Pause accepting until the next check of deadlines; waitress would stop for good."""
         self._accept_paused = True
 
     def enforce_deadlines(self) -> None:

@@ -7,7 +7,6 @@ import random
 import pytest
 
 from falcon_auth.capacity.queueing import (
-    closed_throughput,
     wait_quantile,
     waiting_probability,
     workers_for,
@@ -57,8 +56,3 @@ def test_the_fewest_workers_that_keep_the_wait_are_found():
     assert wait_quantile(count, 20, JOB_SECONDS, 0.99) <= 0.1
     assert wait_quantile(count - 1, 20, JOB_SECONDS, 0.99) > 0.1
     assert workers_for(0, JOB_SECONDS, max_wait=1, quantile=0.99) == 1
-
-
-def test_a_closed_crowd_gets_what_the_workers_do_or_asks_for_less():
-    assert closed_throughput(100, 2, JOB_SECONDS) == 8
-    assert closed_throughput(1, 2, JOB_SECONDS, pause=0.75) == 1
